@@ -1,0 +1,56 @@
+# The commands of daily work; `make` lists them. CI (.ci/run) calls the same ones.
+
+.DEFAULT_GOAL := help
+# `make setup test` means one after the other, also under -j.
+.NOTPARALLEL:
+
+graphiql := assets/graphiql/dist/licences.txt
+node_tools := tests/node/node_modules/.package-lock.json
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what building and testing need (asks before apt-get), fetch all dependencies
+	@scripts/setup
+	@$(MAKE) --silent $(graphiql) $(node_tools)
+	@cargo fetch --locked
+
+.PHONY: run
+run: ## Build and start the server
+	@echo "The first build takes some minutes, later ones seconds."
+	cargo run --locked -- serve
+
+.PHONY: test
+test: ## Run all tests, against real servers; fails when one cannot be started
+	cargo test --locked --workspace
+
+.PHONY: check
+check: ## Check formatting, lints and documentation
+	cargo fmt --check --all
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+
+.PHONY: bench
+bench: ## Measure speed against the references (docs/benchmarks.md)
+	cargo build --profile bench --locked
+	benches/run
+
+.PHONY: faults
+faults: ## Run the fault tests in full length (`make test` has them in short)
+	cargo test --locked --test it -- faults
+
+.PHONY: graphiql
+graphiql: $(graphiql) ## Fetch the files of the GraphiQL page; the next build embeds them
+
+.PHONY: schema
+schema: ## Write schema.graphql from the code
+	cargo run --locked --quiet -- schema > schema.graphql.new && mv schema.graphql.new schema.graphql
+
+$(graphiql): assets/graphiql/package-lock.json assets/graphiql/collect.mjs scripts/graphiql
+	scripts/graphiql
+
+$(node_tools): tests/node/package-lock.json
+	npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund
+	@touch $@

@@ -1,0 +1,34 @@
+// Starts GraphiQL on index.html, posting to the server the page came from.
+'use strict';
+
+{
+  const root = document.getElementById('graphiql');
+
+  const fetcher = GraphiQL.createFetcher({
+    url: root.dataset.endpoint,
+    // The login cookie goes along; a bearer token can be given in the header editor.
+    fetch: (url, init) => fetch(url, { ...init, credentials: 'same-origin' }),
+    // The server knows neither @defer nor @stream.
+    enableIncrementalDelivery: false,
+  });
+
+  // A token typed into the header editor must not outlive the page, but GraphiQL's history stores the headers of every
+  // request in spite of `shouldPersistHeaders`.
+  const storage = GraphiQL.createLocalStorage({ namespace: 'concord' });
+  const setItem = storage.setItem;
+  const dropHeaders = (key, value) => (key === 'headers' ? undefined : value);
+  storage.setItem = (key, value) => {
+    const isHistory = key === 'graphiql:queries' || key === 'graphiql:favorites';
+    setItem(key, isHistory ? JSON.stringify(JSON.parse(value), dropHeaders) : value);
+  };
+
+  ReactDOM.createRoot(root).render(
+    React.createElement(GraphiQL, {
+      fetcher,
+      storage,
+      isHeadersEditorEnabled: true,
+      shouldPersistHeaders: false,
+      showPersistHeadersSettings: false,
+    }),
+  );
+}

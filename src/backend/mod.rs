@@ -1,0 +1,3 @@
+//! What has several bodies: the contract in prose, one file a body, one conformance suite that every body passes.
+
+pub mod storage;

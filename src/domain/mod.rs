@@ -1,0 +1,14 @@
+//! The pure rules: what the words mean and what may happen. No I/O, no async, no clock; randomness and time come in as
+//! parameters. Everything here is tested by tables and properties.
+
+pub mod counter;
+pub mod cursor;
+pub mod event_id;
+pub mod ids;
+pub mod life_cycle;
+pub mod limits;
+pub mod page;
+pub mod permission;
+pub mod template;
+pub mod text;
+pub mod words;

@@ -1,0 +1,246 @@
+//! The closed vocabularies of DESIGN section 1: every state, role and kind as an enum.
+//!
+//! The text of a variant (`IN_PROGRESS`) is at once its name in the API, its value in the database and its value in
+//! files, so there is one spelling of each. What a word means is said here; what may follow what is in `life_cycle`.
+
+use serde::{Deserialize, Serialize};
+
+/// Declares enums whose text is the SCREAMING_SNAKE_CASE form of each variant.
+macro_rules! words {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident),+ $(,)? })+) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(strum::EnumString, strum::IntoStaticStr, strum::Display, strum::VariantArray)]
+        #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+        #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+        pub enum $name { $($(#[$variant_meta])* $variant),+ }
+
+        impl $name {
+            /// The word as it is written in the API, the database and files.
+            #[must_use]
+            pub fn as_str(self) -> &'static str { self.into() }
+        }
+    )+};
+}
+
+words! {
+    /// What a member may do in a project; ordered, each role includes the ones before it.
+    Role {
+        /// Reads everything of the project.
+        Viewer,
+        /// Claims, labels and submits.
+        Annotator,
+        /// Reviews the work of others.
+        Reviewer,
+        /// Runs the project: settings, templates, tasks, assets, members below manager.
+        Manager,
+    }
+
+    /// Whether a project hands out work.
+    ProjectState {
+        /// Tasks are handed out.
+        Active,
+        /// Nothing new is claimed; leases that run go on.
+        Paused,
+        /// Kept for reading only.
+        Archived,
+    }
+
+    /// What a project's assets show.
+    MediaType {
+        /// Still pictures.
+        Image,
+        /// Plain text.
+        Text,
+        /// A picture together with a text.
+        ImageText,
+        /// Point-cloud frames.
+        PointCloud,
+        /// Moving pictures.
+        Video,
+        /// Sound.
+        Audio,
+    }
+
+    /// Where an upload stands.
+    AssetState {
+        /// Requested, its bytes not yet checked.
+        Pending,
+        /// Checked and usable.
+        Ready,
+        /// Checked and refused; the reason is kept.
+        Rejected,
+    }
+
+    /// Where a task stands; derived from its slots, the review and the archive.
+    TaskState {
+        /// Waits for its first annotator.
+        Queued,
+        /// A slot is leased, or open beside a submitted one.
+        InProgress,
+        /// Every slot is done, at least one waits for review.
+        Submitted,
+        /// A reviewer holds it.
+        InReview,
+        /// Sent back; waits for an annotator again.
+        Rework,
+        /// Finished.
+        Accepted,
+        /// Every slot was skipped.
+        Skipped,
+        /// Expired too often; waits for a manager.
+        Quarantined,
+        /// Put away.
+        Archived,
+    }
+
+    /// Where one of the k places of a task stands.
+    SlotState {
+        /// Nobody holds it; the only claimable state.
+        Free,
+        /// Held under a lease.
+        Leased,
+        /// Handed in.
+        Submitted,
+        /// Closed without work, with a reason.
+        Skipped,
+        /// Accepted by a review.
+        Accepted,
+        /// Rejected by a review, before it is free again.
+        Rejected,
+    }
+
+    /// Whether a project's leased tasks may be joined.
+    CollaborationMode {
+        /// One person a slot.
+        Exclusive,
+        /// Members may join a leased task and edit together (overlap 1).
+        Shared,
+    }
+
+    /// Whether submitted work is reviewed.
+    ReviewPolicy {
+        /// Submitting accepts.
+        None,
+        /// A reviewer decides.
+        Required,
+    }
+
+    /// What an annotation is geometrically.
+    Kind {
+        /// Rectangle in a picture, rotated about its centre.
+        BoundingBox,
+        /// Rings with holes, in several parts.
+        Polygon,
+        /// Open line.
+        Polyline,
+        /// Skeleton points with visibility.
+        Keypoints,
+        /// Run-length encoded pixels.
+        Mask,
+        /// 3D cuboids over frames.
+        CuboidTrack,
+        /// Characters of a text.
+        TextSpan,
+        /// Characters of a text tied to a region of a picture.
+        ImageTextAlignment,
+        /// Values for a whole asset.
+        Classification,
+        /// Boxes over frames of a video.
+        VideoBox,
+        /// A link between two annotations.
+        Relation,
+    }
+
+    /// Type of an attribute's value.
+    AttributeType {
+        /// Any text.
+        Text,
+        /// A finite number.
+        Number,
+        /// True or false.
+        Boolean,
+        /// One of the listed values.
+        Select,
+        /// Several of the listed values.
+        MultiSelect,
+    }
+
+    /// What an event tells.
+    EventType {
+        /// A task was made.
+        TaskCreated,
+        /// A task's priority or reservation changed.
+        TaskUpdated,
+        /// A task went from one state to another.
+        TaskStateChanged,
+        /// An annotation has a new revision.
+        AnnotationSaved,
+        /// An annotation was deleted.
+        AnnotationDeleted,
+        /// An edit was kept beside the current state.
+        ConflictRaised,
+        /// A person decided a conflict.
+        ConflictResolved,
+        /// A labeling session began or ended.
+        SessionChanged,
+        /// A verdict was given.
+        ReviewRecorded,
+        /// A project's settings changed.
+        ProjectChanged,
+        /// A template version was published.
+        TemplatePublished,
+        /// A member came, went or changed role.
+        MemberChanged,
+        /// An import showed its tasks.
+        TasksImported,
+        /// The subscriber's position moved without an event for it.
+        CursorMoved,
+        /// The subscriber's position is unknown: read the state anew.
+        ResyncRequired,
+    }
+
+    /// Why something was refused. Stable: clients branch on it.
+    ErrorCode {
+        /// Nobody is signed in, or the token has ended.
+        Unauthenticated,
+        /// The role does not allow it.
+        Forbidden,
+        /// There is no such thing, or it is not visible.
+        NotFound,
+        /// The input is wrong; `field` says where.
+        BadUserInput,
+        /// Not in this state.
+        InvalidTransition,
+        /// The fence does not hold any more.
+        LeaseLost,
+        /// A conflict must be decided first.
+        ConflictOpen,
+        /// A required tool is unused.
+        Incomplete,
+        /// Based on an older version.
+        Stale,
+        /// It was deleted.
+        Gone,
+        /// Based on a version that is not there yet.
+        FutureVersion,
+        /// The same edit number with another content.
+        ActorReused,
+        /// The id is in use elsewhere.
+        IdTaken,
+        /// Too many open conflicts of one annotation.
+        TooManySiblings,
+        /// The project hands out nothing now.
+        ProjectPaused,
+        /// More than a request, a list or a user may have.
+        LimitExceeded,
+        /// Too often; wait.
+        RateLimited,
+        /// Too many bytes.
+        PayloadTooLarge,
+        /// Something the server needs is away; try again.
+        Unavailable,
+        /// A fault of the server.
+        Internal,
+    }
+}

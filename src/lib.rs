@@ -1,0 +1,9 @@
+//! Concord: a live labeling server. The rooms and who may use whom are drawn in CONTRIBUTING.md and held by
+//! `tests/layering.rs`.
+
+pub mod backend;
+pub mod domain;
+pub mod kind;
+pub mod live;
+pub mod repo;
+pub mod service;

@@ -1,0 +1,75 @@
+//! What one change adds to its project's streams, written as the last statements of its transaction.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::{
+    domain::{
+        counter::Counter,
+        ids::{ProjectId, UserId},
+        words::EventType,
+    },
+    repo::{RepoError, Txn, event, event::NewEvent, task::Task},
+};
+
+/// The stream of what concerns the project itself.
+const PROJECT_STREAM: i32 = 0;
+
+/// Events and counts of one change in one project, collected until the transaction is about to commit.
+#[derive(Debug)]
+#[must_use = "changes that are not appended are lost"]
+pub struct Changes {
+    project: ProjectId,
+    by: Option<UserId>,
+    events: Vec<NewEvent>,
+    counts: BTreeMap<(i32, &'static str), i64>,
+}
+
+impl Changes {
+    /// Nothing yet, in `project`, caused by `by` (nobody when the server itself acts).
+    pub fn new(project: ProjectId, by: Option<UserId>) -> Self {
+        Self { project, by, events: Vec::new(), counts: BTreeMap::new() }
+    }
+
+    /// Something happened to the project itself.
+    pub fn project(&mut self, event_type: EventType, payload: Value) {
+        self.events.push(NewEvent { stream: PROJECT_STREAM, event_type, task: None, payload });
+    }
+
+    /// Something happened to a task.
+    pub fn task(&mut self, event_type: EventType, task: &Task, payload: Value) {
+        self.events.push(NewEvent { stream: task.stream, event_type, task: Some(task.id), payload });
+    }
+
+    /// A counter of a task's stream moves.
+    pub fn count(&mut self, stream: i32, counter: Counter, delta: i64) {
+        *self.counts.entry((stream, counter.as_str())).or_default() += delta;
+    }
+
+    /// Takes the positions, stream by stream in ascending order (the lock order), and writes everything. The caller
+    /// commits right after: until then the streams are locked.
+    ///
+    /// # Errors
+    /// [`RepoError`] of the database.
+    pub async fn append(self, txn: &Txn) -> Result<(), RepoError> {
+        let Self { project, by, events, counts } = self;
+        let mut streams: BTreeMap<i32, Vec<NewEvent>> = BTreeMap::new();
+        for event in events {
+            streams.entry(event.stream).or_default().push(event);
+        }
+        // A counter's row is written under its stream's lock, whether or not the stream gets an event.
+        for (stream, _) in counts.keys() {
+            streams.entry(*stream).or_default();
+        }
+        let mut placed = Vec::new();
+        for (stream, events) in streams {
+            let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+            let top = event::take_positions(txn, project, stream, count).await?;
+            placed.extend((top - count + 1..).zip(events));
+        }
+        event::insert(txn, project, by, placed).await?;
+        let deltas = counts.into_iter().filter(|(_, delta)| *delta != 0);
+        event::add_counts(txn, project, deltas.map(|((stream, counter), delta)| (stream, counter, delta)).collect()).await
+    }
+}

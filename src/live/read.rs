@@ -1,0 +1,149 @@
+//! Reading a project's streams on from a cursor, page by page, without a gap: what cannot be continued says so.
+
+use std::collections::VecDeque;
+
+use crate::{
+    domain::{cursor::EventCursor, ids::ProjectId},
+    repo::{Db, RepoError, event, event::StoredEvent},
+};
+
+/// Where a project's streams are now: read it before the data, continue from it after.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn cursor(db: &Db, project: ProjectId) -> Result<EventCursor, RepoError> {
+    let (epoch, ranges) = event::ranges(db, project).await?;
+    Ok(EventCursor { epoch, positions: ranges.iter().map(|range| range.top).collect() })
+}
+
+/// One event and the reader's position after it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Position {
+    /// The event.
+    pub event: StoredEvent,
+    /// Everything up to here has been seen.
+    pub cursor: EventCursor,
+}
+
+/// One page of a replay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// Why the reader's position could not be continued, when it could not: what was missed is unknown and the page
+    /// starts at the current position.
+    pub resync: Option<&'static str>,
+    /// The events in the order of their streams, merged by time.
+    pub events: Vec<Position>,
+    /// The reader's position after the page.
+    pub cursor: EventCursor,
+    /// Whether more events stand behind the page already.
+    pub has_more: bool,
+}
+
+/// Reads up to `limit` events behind `after`, from the oldest kept one when there is none.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn replay(
+    db: &Db,
+    project: ProjectId,
+    after: Option<EventCursor>,
+    limit: usize,
+) -> Result<Replay, RepoError> {
+    let (epoch, ranges) = event::ranges(db, project).await?;
+    let bottom = || EventCursor { epoch, positions: ranges.iter().map(|range| range.bottom).collect() };
+    let mut cursor = after.unwrap_or_else(bottom);
+    if let Some(reason) = why_unknown(&cursor, epoch, &ranges) {
+        let cursor = EventCursor { epoch, positions: ranges.iter().map(|range| range.top).collect() };
+        return Ok(Replay { resync: Some(reason), events: Vec::new(), cursor, has_more: false });
+    }
+    let behind: Vec<(i32, i64)> =
+        ranges.iter().zip(&cursor.positions).filter(|(range, seen)| range.top > **seen).map(|(range, seen)| (range.stream, *seen)).collect();
+    let found = event::read(db, project, &behind, limit as u64 + 1).await?;
+    let mut merged = merge_by_time(found);
+    let has_more = merged.len() > limit;
+    merged.truncate(limit);
+    let mut events = Vec::with_capacity(merged.len());
+    for event in merged {
+        if let Some(position) = usize::try_from(event.stream).ok().and_then(|at| cursor.positions.get_mut(at)) {
+            *position = event.position;
+        }
+        events.push(Position { event, cursor: cursor.clone() });
+    }
+    Ok(Replay { resync: None, events, cursor, has_more })
+}
+
+fn why_unknown(cursor: &EventCursor, epoch: i64, ranges: &[event::Range]) -> Option<&'static str> {
+    if cursor.epoch != epoch {
+        return Some("the installation was restored since");
+    }
+    if cursor.positions.len() != ranges.len() {
+        return Some("the cursor is of another project");
+    }
+    let mut pairs = ranges.iter().zip(&cursor.positions);
+    if pairs.clone().any(|(range, seen)| *seen < range.bottom) {
+        return Some("the events behind the cursor are no longer kept");
+    }
+    pairs.any(|(range, seen)| *seen > range.top).then_some("the cursor is ahead of the database")
+}
+
+/// Merges streams, each in its own order, by the time of their next events.
+fn merge_by_time(events: Vec<StoredEvent>) -> Vec<StoredEvent> {
+    let mut streams: Vec<VecDeque<StoredEvent>> = Vec::new();
+    for event in events {
+        match streams.last_mut() {
+            Some(stream) if stream.back().is_some_and(|last| last.stream == event.stream) => stream.push_back(event),
+            _ => streams.push(VecDeque::from([event])),
+        }
+    }
+    let mut merged = Vec::new();
+    while let Some(next) = streams.iter_mut().min_by_key(|stream| stream.front().map(|event| (event.at, event.stream))) {
+        merged.extend(next.pop_front());
+        streams.retain(|stream| !stream.is_empty());
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::{domain::words::EventType, repo::event::Range};
+
+    fn at(stream: i32, position: i64, seconds: i64) -> StoredEvent {
+        StoredEvent {
+            project: ProjectId(uuid::Uuid::nil()),
+            stream,
+            position,
+            event_type: EventType::TaskCreated,
+            task: None,
+            by: None,
+            at: DateTime::from_timestamp(seconds, 0).unwrap(),
+            payload: serde_json::Value::Null,
+        }
+    }
+
+    #[test]
+    fn streams_merge_by_time_and_keep_their_own_order() {
+        // Stream 1's second event has an earlier time than its first: a clock that was set back.
+        let merged = merge_by_time(vec![at(0, 1, 10), at(0, 2, 30), at(1, 1, 20), at(1, 2, 15)]);
+        let order: Vec<_> = merged.iter().map(|event| (event.stream, event.position)).collect();
+        assert_eq!(order, [(0, 1), (1, 1), (1, 2), (0, 2)]);
+    }
+
+    #[test]
+    fn a_position_that_cannot_be_continued_says_why() {
+        let ranges = [Range { stream: 0, bottom: 5, top: 9 }, Range { stream: 1, bottom: 0, top: 3 }];
+        let cursor = |epoch, positions: &[i64]| EventCursor { epoch, positions: positions.to_vec() };
+        for (case, cursor, known) in [
+            ("at the bottom", cursor(1, &[5, 0]), true),
+            ("at the top", cursor(1, &[9, 3]), true),
+            ("below the bottom", cursor(1, &[4, 0]), false),
+            ("above the top", cursor(1, &[9, 4]), false),
+            ("of another epoch", cursor(2, &[9, 3]), false),
+            ("of another project", cursor(1, &[9]), false),
+        ] {
+            assert_eq!(why_unknown(&cursor, 1, &ranges).is_none(), known, "{case}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Tokens for programs. Only the SHA-256 of the secret is kept.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::{
+    access_token::{Column, Entity, Model},
+    user,
+};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryTrait,
+    sea_query::{Expr, ExprTrait, Order, Query},
+};
+
+use crate::{
+    domain::ids::{AccessTokenId, UserId},
+    repo::{
+        Conn, RepoError, clock,
+        sign_in::SecretHash,
+        sql::{self, FilterBy, value},
+        user::User,
+    },
+};
+
+/// An access token, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessToken {
+    /// Its id.
+    pub id: AccessTokenId,
+    /// What its owner calls it.
+    pub name: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it ends; never when none.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was last used, to a minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Model> for AccessToken {
+    type Error = RepoError;
+
+    fn try_from(row: Model) -> Result<Self, RepoError> {
+        let Model { id, name, created_at, expires_at, last_used_at, .. } = row;
+        Ok(Self { id: AccessTokenId(id), name, created_at, expires_at, last_used_at })
+    }
+}
+
+/// Adds a token.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn insert(
+    conn: &impl Conn,
+    user: UserId,
+    name: String,
+    secret: SecretHash,
+    expires_in_days: Option<i32>,
+) -> Result<AccessToken, RepoError> {
+    let expires_at = match expires_in_days {
+        Some(days) => clock::now_plus(conn, i64::from(days) * 24 * 60 * 60),
+        None => value(None::<DateTime<Utc>>),
+    };
+    let insert = sql::insert_one(
+        Entity,
+        [
+            (Column::Id, value(AccessTokenId::generate().0)),
+            (Column::UserId, value(user.0)),
+            (Column::Name, value(name)),
+            (Column::TokenHash, value(secret.to_vec())),
+            (Column::CreatedAt, clock::now(conn)),
+            (Column::ExpiresAt, expires_at),
+        ],
+    )
+    .returning_all()
+    .to_owned();
+    sql::one::<Model, _>(conn, &insert).await?.ok_or(RepoError::NotFound)
+}
+
+/// The live token with this secret, and its user, whether disabled or not.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_by_secret(conn: &impl Conn, secret: SecretHash) -> Result<Option<(AccessToken, User)>, RepoError> {
+    let select = user::Entity::find()
+        .into_query()
+        .expr_as(Expr::col((Entity, Column::Id)), "token_id")
+        .expr_as(Expr::col((Entity, Column::Name)), "token_name")
+        .expr_as(Expr::col((Entity, Column::CreatedAt)), "token_created_at")
+        .expr_as(Expr::col((Entity, Column::ExpiresAt)), "token_expires_at")
+        .expr_as(Expr::col((Entity, Column::LastUsedAt)), "token_last_used_at")
+        .inner_join(Entity, Expr::col((Entity, Column::UserId)).equals((user::Entity, user::Column::Id)))
+        .and_where(Column::TokenHash.eq(secret.to_vec()))
+        .cond_where(live(conn))
+        .to_owned();
+    let Some(row) = conn.query_one(&select).await? else { return Ok(None) };
+    let user = user::Model::from_query_result(&row, "")?.try_into()?;
+    let token = AccessToken {
+        id: AccessTokenId(row.try_get("", "token_id")?),
+        name: row.try_get("", "token_name")?,
+        created_at: row.try_get("", "token_created_at")?,
+        expires_at: row.try_get("", "token_expires_at")?,
+        last_used_at: row.try_get("", "token_last_used_at")?,
+    };
+    Ok(Some((token, user)))
+}
+
+/// Remembers that a token was used; at most once a minute, so that reading does not write.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn touch(conn: &impl Conn, token: &AccessToken) -> Result<(), RepoError> {
+    let now = conn.clock().process_now();
+    if token.last_used_at.is_some_and(|last| now - last < TimeDelta::minutes(1)) {
+        return Ok(());
+    }
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::LastUsedAt, clock::now(conn))
+        .and_where(Column::Id.eq(token.id.0))
+        .to_owned();
+    conn.execute(&update).await?;
+    Ok(())
+}
+
+/// The live tokens of a user, oldest first; their number is bounded when they are made.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn of_user(conn: &impl Conn, user: UserId) -> Result<Vec<AccessToken>, RepoError> {
+    let select = Entity::find()
+        .filter_by(Condition::all().add(Column::UserId.eq(user.0)).add(live(conn)))
+        .order_by(Column::Id, Order::Asc)
+        .to_owned();
+    sql::all::<Model, _>(conn, &select).await
+}
+
+/// The user's own token with this id, ended or not.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find(conn: &impl Conn, user: UserId, id: AccessTokenId) -> Result<Option<AccessToken>, RepoError> {
+    let own = Condition::all().add(Column::Id.eq(id.0)).add(Column::UserId.eq(user.0));
+    sql::one::<Model, _>(conn, &Entity::find().filter_by(own)).await
+}
+
+/// Ends the user's own token; none when there is no such one. Repeating it changes nothing.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn revoke(conn: &impl Conn, user: UserId, id: AccessTokenId) -> Result<Option<AccessToken>, RepoError> {
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::RevokedAt, Expr::col(Column::RevokedAt).if_null(clock::now(conn)))
+        .and_where(Column::Id.eq(id.0))
+        .and_where(Column::UserId.eq(user.0))
+        .returning_all()
+        .to_owned();
+    sql::one::<Model, _>(conn, &update).await
+}
+
+fn live(conn: &impl Conn) -> Condition {
+    let in_time = Condition::any()
+        .add(Expr::col((Entity, Column::ExpiresAt)).is_null())
+        .add(Expr::col((Entity, Column::ExpiresAt)).gt(clock::now(conn)));
+    Condition::all().add(Expr::col((Entity, Column::RevokedAt)).is_null()).add(in_time)
+}

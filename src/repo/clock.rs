@@ -1,0 +1,60 @@
+//! The one clock. Leases, expiries, row and event times use only it, so that replicas with wrong clocks agree.
+//!
+//! On PostgreSQL it is the database's `clock_timestamp()`, written into the statement; on SQLite it is this process's,
+//! the only machine there is. Its offset is zero outside tests.
+
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use sea_orm::sea_query::Expr;
+
+use crate::repo::Conn;
+
+/// The offset tests move; everything else about the clock is in the database.
+#[derive(Debug, Default)]
+pub struct Clock {
+    offset_us: AtomicI64,
+}
+
+impl Clock {
+    /// Moves the clock forward, for tests of what time does.
+    pub fn advance(&self, by: Duration) {
+        self.offset_us.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// This process's view of the time, in whole microseconds: for what never meets the database's time, such as the
+    /// expiry of a signed URL.
+    #[must_use]
+    pub fn process_now(&self) -> DateTime<Utc> {
+        (Utc::now() + TimeDelta::microseconds(self.offset_us.load(Ordering::Relaxed))).trunc_subsecs(6)
+    }
+}
+
+/// SQL for the time now.
+pub(super) fn now(conn: &impl Conn) -> Expr {
+    now_plus(conn, 0)
+}
+
+/// SQL for the time `seconds` from now (before now when negative).
+pub(super) fn now_plus(conn: &impl Conn, seconds: i64) -> Expr {
+    if conn.is_sqlite() {
+        return Expr::value(conn.clock().process_now() + TimeDelta::seconds(seconds));
+    }
+    let offset_us = conn.clock().offset_us.load(Ordering::Relaxed) + seconds * 1_000_000;
+    match offset_us {
+        0 => Expr::cust("clock_timestamp()"),
+        _ => Expr::cust_with_values("(clock_timestamp() + $1 * interval '1 microsecond')", [offset_us]),
+    }
+}
+
+/// SQL for the microseconds since 1970, which order the claim queue.
+pub(super) fn now_us(conn: &impl Conn) -> Expr {
+    if conn.is_sqlite() {
+        return Expr::value(conn.clock().process_now().timestamp_micros());
+    }
+    let offset_us = conn.clock().offset_us.load(Ordering::Relaxed);
+    Expr::cust_with_values("((extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $1)", [offset_us])
+}

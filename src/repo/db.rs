@@ -1,0 +1,194 @@
+//! The connection pool and the transaction, both counting their statements.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sea_orm::{
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+
+use crate::repo::{RepoError, clock::Clock};
+
+/// How long a request waits for a free connection, and SQLite for its write lock.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one statement may run on PostgreSQL before it is cancelled.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a transaction may sit idle on PostgreSQL, as when its process is stopped.
+const IDLE_IN_TRANSACTION_TIMEOUT: &str = "30000";
+/// Prepared statements kept by each connection.
+const STATEMENT_CACHE: usize = 512;
+
+/// What a pool is made from.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    /// `sqlite://path` or `postgres://…`.
+    pub url: String,
+    /// Most connections of this process.
+    pub max_connections: u32,
+}
+
+/// A pool of connections to the one database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pool: DatabaseConnection,
+    clock: Arc<Clock>,
+    statements: Arc<AtomicU64>,
+}
+
+/// A transaction; dropped without [`Txn::commit`] it is rolled back.
+#[derive(Debug)]
+pub struct Txn {
+    inner: DatabaseTransaction,
+    clock: Arc<Clock>,
+    statements: Arc<AtomicU64>,
+}
+
+/// What repo functions run on: the pool or a transaction.
+pub trait Conn: ConnectionTrait + Send + Sync {
+    /// The one clock.
+    fn clock(&self) -> &Clock;
+
+    /// Whether this is SQLite, where it takes another SQL.
+    fn is_sqlite(&self) -> bool {
+        self.get_database_backend() == DbBackend::Sqlite
+    }
+}
+
+impl Db {
+    /// Opens the pool.
+    ///
+    /// # Errors
+    /// [`RepoError`] when the URL is not understood or the database cannot be reached.
+    pub async fn connect(connect: &Connect) -> Result<Self, RepoError> {
+        let pool = Database::connect(options(connect)).await?;
+        Ok(Self { pool, clock: Arc::default(), statements: Arc::default() })
+    }
+
+    /// Begins a transaction that may write. On SQLite it takes the write lock at once: a reader that becomes a writer
+    /// half-way would fail when another wrote in between.
+    ///
+    /// # Errors
+    /// [`RepoError`] when no connection is free in time.
+    pub async fn begin(&self) -> Result<Txn, RepoError> {
+        let options = TransactionOptions {
+            access_mode: Some(AccessMode::ReadWrite).filter(|_| !self.is_sqlite()),
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let inner = self.pool.begin_with_options(options).await?;
+        Ok(Txn { inner, clock: self.clock.clone(), statements: self.statements.clone() })
+    }
+
+    /// Statements run so far by this pool and its transactions, without BEGIN and COMMIT.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Answers when the database does.
+    ///
+    /// # Errors
+    /// [`RepoError`] when it does not.
+    pub async fn ping(&self) -> Result<(), RepoError> {
+        Ok(self.pool.ping().await?)
+    }
+
+    /// Waits for running statements and closes every connection.
+    ///
+    /// # Errors
+    /// [`RepoError`] when a connection does not close.
+    pub async fn close(&self) -> Result<(), RepoError> {
+        Ok(self.pool.close_by_ref().await?)
+    }
+}
+
+impl Txn {
+    /// Makes everything since [`Db::begin`] durable and visible.
+    ///
+    /// # Errors
+    /// [`RepoError`] when the database refuses; nothing has happened then.
+    pub async fn commit(self) -> Result<(), RepoError> {
+        Ok(self.inner.commit().await?)
+    }
+}
+
+fn options(connect: &Connect) -> ConnectOptions {
+    let mut options = ConnectOptions::new(&connect.url);
+    options
+        .max_connections(connect.max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire_if_idle_for(Duration::from_secs(10))
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(ACQUIRE_TIMEOUT)
+                .foreign_keys(true)
+                .statement_cache_capacity(STATEMENT_CACHE)
+        })
+        .map_sqlx_postgres_opts(|postgres| {
+            postgres
+                .statement_cache_capacity(STATEMENT_CACHE)
+                .application_name("concord")
+                .options([
+                    ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string().as_str()),
+                    ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+                ])
+        });
+    options
+}
+
+impl Conn for Db {
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+impl Conn for Txn {
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+macro_rules! counting_connection {
+    ($($name:ident through $inner:ident),+) => {$(
+        #[async_trait::async_trait]
+        impl ConnectionTrait for $name {
+            fn get_database_backend(&self) -> DbBackend {
+                self.$inner.get_database_backend()
+            }
+
+            async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+                self.statements.fetch_add(1, Ordering::Relaxed);
+                self.$inner.execute_raw(statement).await
+            }
+
+            async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+                self.statements.fetch_add(1, Ordering::Relaxed);
+                self.$inner.execute_unprepared(sql).await
+            }
+
+            async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+                self.statements.fetch_add(1, Ordering::Relaxed);
+                self.$inner.query_one_raw(statement).await
+            }
+
+            async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+                self.statements.fetch_add(1, Ordering::Relaxed);
+                self.$inner.query_all_raw(statement).await
+            }
+        }
+    )+};
+}
+
+counting_connection!(Db through pool, Txn through inner);

@@ -1,0 +1,254 @@
+//! Event streams and the counters beside them.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use entity::{
+    event::{Column, Entity, Model},
+    event_stream, instance, stream_count,
+};
+use sea_orm::{
+    ColumnTrait, EntityTrait,
+    sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, UnionType},
+};
+
+use crate::{
+    domain::{
+        ids::{ProjectId, TaskId, UserId},
+        words::EventType,
+    },
+    repo::{
+        Conn, RepoError, clock,
+        sql::{self, FilterBy, value, word},
+    },
+};
+
+/// A committed change at its position.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredEvent {
+    /// Whose it is.
+    pub project: ProjectId,
+    /// The stream's number.
+    pub stream: i32,
+    /// From 1, without a gap.
+    pub position: i64,
+    /// What it tells.
+    pub event_type: EventType,
+    /// The task it is about.
+    pub task: Option<TaskId>,
+    /// Who caused it.
+    pub by: Option<UserId>,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What is particular to its type.
+    pub payload: serde_json::Value,
+}
+
+impl TryFrom<Model> for StoredEvent {
+    type Error = RepoError;
+
+    fn try_from(row: Model) -> Result<Self, RepoError> {
+        Ok(Self {
+            project: ProjectId(row.project_id),
+            stream: row.stream,
+            position: row.position,
+            event_type: word(&row.r#type)?,
+            task: row.task_id.map(TaskId),
+            by: row.by_user.map(UserId),
+            at: row.at,
+            payload: row.payload,
+        })
+    }
+}
+
+/// An event that has no position yet.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// The stream's number.
+    pub stream: i32,
+    /// What it tells.
+    pub event_type: EventType,
+    /// The task it is about.
+    pub task: Option<TaskId>,
+    /// What is particular to its type.
+    pub payload: serde_json::Value,
+}
+
+/// What is kept of one stream: positions `bottom + 1 ..= top`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The stream's number.
+    pub stream: i32,
+    /// The last position given up by retention.
+    pub bottom: i64,
+    /// The last position committed.
+    pub top: i64,
+}
+
+/// Makes the streams of a new project.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn create_streams(conn: &impl Conn, project: ProjectId, streams: i32) -> Result<(), RepoError> {
+    use event_stream::Column as C;
+    let rows = (0..streams).map(|number| [value(project.0), value(number), value(0_i64), value(0_i64)]).collect();
+    sql::insert_all(conn, event_stream::Entity, [C::ProjectId, C::Number, C::Top, C::Bottom], rows).await
+}
+
+/// Takes `count` positions at the end of a stream and gives the last; the stream's row stays locked until the
+/// transaction ends, which makes positions free of gaps and equal to the order of commits.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn take_positions(
+    conn: &impl Conn,
+    project: ProjectId,
+    stream: i32,
+    count: i64,
+) -> Result<i64, RepoError> {
+    use event_stream::Column as C;
+    let update = Query::update()
+        .table(event_stream::Entity)
+        .value(C::Top, Expr::col(C::Top).add(count))
+        .and_where(C::ProjectId.eq(project.0))
+        .and_where(C::Number.eq(stream))
+        .returning_col(C::Top)
+        .to_owned();
+    let row = conn.query_one(&update).await?.ok_or(RepoError::NotFound)?;
+    Ok(row.try_get("", "top")?)
+}
+
+/// Writes events at the positions taken for them.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn insert(
+    conn: &impl Conn,
+    project: ProjectId,
+    by: Option<UserId>,
+    events: Vec<(i64, NewEvent)>,
+) -> Result<(), RepoError> {
+    let columns = [
+        Column::ProjectId,
+        Column::Stream,
+        Column::Position,
+        Column::Type,
+        Column::TaskId,
+        Column::ByUser,
+        Column::At,
+        Column::Payload,
+    ];
+    let rows = events.into_iter().map(|(position, event)| {
+        [
+            value(project.0),
+            value(event.stream),
+            value(position),
+            value(event.event_type.as_str()),
+            value(event.task.map(|id| id.0)),
+            value(by.map(|id| id.0)),
+            clock::now(conn),
+            value(event.payload),
+        ]
+    });
+    sql::insert_all(conn, Entity, columns, rows.collect()).await
+}
+
+/// Adds to counters of streams whose rows the transaction holds.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn add_counts(
+    conn: &impl Conn,
+    project: ProjectId,
+    deltas: Vec<(i32, &'static str, i64)>,
+) -> Result<(), RepoError> {
+    use stream_count::{Column as C, Entity as Counts};
+    if deltas.is_empty() {
+        return Ok(());
+    }
+    let mut insert = Query::insert();
+    insert.into_table(Counts).columns([C::ProjectId, C::Stream, C::Counter, C::Value]);
+    for (stream, counter, delta) in deltas {
+        insert.values_panic([value(project.0), value(stream), value(counter), value(delta)]);
+    }
+    let sum = Expr::col((Counts, C::Value)).add(Expr::col(("excluded", C::Value)));
+    let again = OnConflict::columns([C::ProjectId, C::Stream, C::Counter]).value(C::Value, sum).to_owned();
+    conn.execute(insert.on_conflict(again)).await?;
+    Ok(())
+}
+
+/// The counters of projects the asker may see, summed over their streams.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn counts(
+    conn: &impl Conn,
+    projects: &[ProjectId],
+) -> Result<HashMap<ProjectId, HashMap<String, i64>>, RepoError> {
+    use stream_count::{Column as C, Entity as Counts};
+    let select = Query::select()
+        .columns([C::ProjectId, C::Counter, C::Value])
+        .from(Counts)
+        .and_where(C::ProjectId.is_in(projects.iter().map(|id| id.0)))
+        .to_owned();
+    let mut counts: HashMap<ProjectId, HashMap<String, i64>> = HashMap::new();
+    for row in conn.query_all(&select).await? {
+        let project = counts.entry(ProjectId(row.try_get("", "project_id")?)).or_default();
+        let n: i64 = row.try_get("", "value")?;
+        *project.entry(row.try_get("", "counter")?).or_default() += n;
+    }
+    Ok(counts)
+}
+
+/// The installation's epoch and the kept ranges of a project's streams, by number.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn ranges(conn: &impl Conn, project: ProjectId) -> Result<(i64, Vec<Range>), RepoError> {
+    use event_stream::Column as C;
+    let select = Query::select()
+        .column((instance::Entity, instance::Column::Epoch))
+        .columns([C::Number, C::Bottom, C::Top])
+        .from(event_stream::Entity)
+        .cross_join(instance::Entity)
+        .and_where(C::ProjectId.eq(project.0))
+        .order_by(C::Number, Order::Asc)
+        .to_owned();
+    let rows = conn.query_all(&select).await?;
+    let epoch = rows.first().ok_or(RepoError::NotFound)?.try_get("", "epoch")?;
+    let ranges = rows.iter().map(|row| {
+        Ok(Range { stream: row.try_get("", "number")?, bottom: row.try_get("", "bottom")?, top: row.try_get("", "top")? })
+    });
+    Ok((epoch, ranges.collect::<Result<_, RepoError>>()?))
+}
+
+/// Up to `limit` events of each stream behind the given position, in the order of stream and position.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn read(
+    conn: &impl Conn,
+    project: ProjectId,
+    after: &[(i32, i64)],
+    limit: u64,
+) -> Result<Vec<StoredEvent>, RepoError> {
+    let mut all: Option<SelectStatement> = None;
+    for (stream, position) in after {
+        let mut part = Entity::find().filter_by(
+            Column::ProjectId.eq(project.0).and(Column::Stream.eq(*stream)).and(Column::Position.gt(*position)),
+        );
+        part.order_by(Column::Position, Order::Asc).limit(limit);
+        // Wrapped, because SQLite takes no ORDER BY and LIMIT directly inside a UNION.
+        let part = Query::select().column(sea_orm::sea_query::Asterisk).from_subquery(part, "part").to_owned();
+        match &mut all {
+            None => all = Some(part),
+            Some(all) => {
+                all.union(UnionType::All, part);
+            }
+        }
+    }
+    let Some(all) = all else { return Ok(Vec::new()) };
+    let mut events: Vec<StoredEvent> = sql::all::<Model, _>(conn, &all).await?;
+    events.sort_by_key(|event| (event.stream, event.position));
+    Ok(events)
+}

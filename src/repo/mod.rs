@@ -1,0 +1,29 @@
+//! SQL by aggregate. Rows come out as typed records; text becomes the words of `domain` here and nowhere else.
+//!
+//! Every query over a project's rows starts from a select that is bound to what the asker may see ([`scope`]), so that
+//! what is invisible is simply not found. `find` gives an `Option`, `get` a not-found error, `lock` holds the row until
+//! the transaction ends. Only this room and `migration` know entities and sea-orm.
+
+pub mod access_token;
+pub mod asset;
+pub mod clock;
+mod db;
+mod error;
+pub mod event;
+pub mod instance;
+mod keyset;
+pub mod member;
+pub mod project;
+pub mod schema;
+pub mod scope;
+pub mod sign_in;
+pub mod slot;
+mod sql;
+pub mod stats;
+pub mod task;
+pub mod template;
+pub mod user;
+
+pub use db::{Conn, Connect, Db, Txn};
+pub use error::RepoError;
+pub use scope::Scope;

@@ -1,0 +1,167 @@
+//! The places of tasks. Written only under the task's lock.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use entity::task_slot::{Column, Entity, Model};
+use sea_orm::{
+    ColumnTrait, EntityTrait,
+    sea_query::{Expr, ExprTrait, Order, Query},
+};
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        ids::{TaskId, UserId},
+        life_cycle,
+        words::SlotState,
+    },
+    repo::{
+        Conn, RepoError, clock,
+        sql::{self, FilterBy, word},
+    },
+};
+
+/// One of the k places of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Whose it is.
+    pub task: TaskId,
+    /// From 1.
+    pub number: i32,
+    /// Where it stands.
+    pub state: SlotState,
+    /// From 1; raised when its work is sent back.
+    pub round: i32,
+    /// Who holds it.
+    pub holder: Option<UserId>,
+    /// When the lease runs out.
+    pub lease_expires_at: Option<DateTime<Utc>>,
+    /// Whom it waits for.
+    pub reserved_for: Option<UserId>,
+    /// Who handed it in.
+    pub submitted_by: Option<UserId>,
+    /// When it was handed in.
+    pub submitted_at: Option<DateTime<Utc>>,
+    /// Why it was skipped.
+    pub skip_reason: Option<String>,
+}
+
+impl TryFrom<Model> for Slot {
+    type Error = RepoError;
+
+    fn try_from(row: Model) -> Result<Self, RepoError> {
+        Ok(Self {
+            task: TaskId(row.task_id),
+            number: row.number,
+            state: word(&row.state)?,
+            round: row.round,
+            holder: row.holder_id.map(UserId),
+            lease_expires_at: row.lease_expires_at,
+            reserved_for: row.reserved_for.map(UserId),
+            submitted_by: row.submitted_by.map(UserId),
+            submitted_at: row.submitted_at,
+            skip_reason: row.skip_reason,
+        })
+    }
+}
+
+/// The slots of tasks the asker may see, by number. A task has at most ten.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn of_tasks(conn: &impl Conn, tasks: &[TaskId]) -> Result<HashMap<TaskId, Vec<Slot>>, RepoError> {
+    let select = Entity::find()
+        .filter_by(Column::TaskId.is_in(tasks.iter().map(|id| id.0)))
+        .order_by(Column::TaskId, Order::Asc)
+        .order_by(Column::Number, Order::Asc)
+        .to_owned();
+    let mut slots: HashMap<TaskId, Vec<Slot>> = HashMap::new();
+    for slot in sql::all::<Model, Slot>(conn, &select).await? {
+        slots.entry(slot.task).or_default().push(slot);
+    }
+    Ok(slots)
+}
+
+/// Moves the slots of locked tasks in the queue.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn set_priority(conn: &impl Conn, tasks: &[TaskId], priority: i32) -> Result<(), RepoError> {
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::Priority, priority)
+        .and_where(Column::TaskId.is_in(tasks.iter().map(|id| id.0)))
+        .to_owned();
+    conn.execute(&update).await?;
+    Ok(())
+}
+
+/// Reserves one slot of each locked task for a person, until it is cleared.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn reserve(conn: &impl Conn, slots: &[(TaskId, i32)], user: UserId) -> Result<(), RepoError> {
+    let wanted = slots.iter().map(|(task, number)| (task.0, *number));
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::ReservedFor, user.0)
+        .value(Column::ReservedUntil, None::<DateTime<Utc>>)
+        .and_where(Expr::tuple([Expr::col(Column::TaskId), Expr::col(Column::Number)]).in_tuples(wanted))
+        .and_where(Column::State.eq(SlotState::Free.as_str()))
+        .to_owned();
+    conn.execute(&update).await?;
+    Ok(())
+}
+
+/// Clears every reservation of locked tasks.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn clear_reservations(conn: &impl Conn, tasks: &[TaskId]) -> Result<(), RepoError> {
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::ReservedFor, None::<Uuid>)
+        .value(Column::ReservedUntil, None::<DateTime<Utc>>)
+        .and_where(Column::TaskId.is_in(tasks.iter().map(|id| id.0)))
+        .to_owned();
+    conn.execute(&update).await?;
+    Ok(())
+}
+
+/// Takes the slots of locked tasks out of the queue and ends their leases.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn archive(conn: &impl Conn, tasks: &[TaskId]) -> Result<(), RepoError> {
+    let leased = || Column::State.eq(SlotState::Leased.as_str());
+    let freed = life_cycle::slot_when_archived(SlotState::Leased).as_str();
+    let state = Expr::case(leased(), freed).finally(Expr::col(Column::State));
+    let epoch = Expr::case(leased(), Expr::col(Column::LeaseEpoch).add(1)).finally(Expr::col(Column::LeaseEpoch));
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::State, state)
+        .value(Column::LeaseEpoch, epoch)
+        .value(Column::HolderId, None::<Uuid>)
+        .value(Column::LeaseExpiresAt, None::<DateTime<Utc>>)
+        .value(Column::Claimable, false)
+        .and_where(Column::TaskId.is_in(tasks.iter().map(|id| id.0)))
+        .to_owned();
+    conn.execute(&update).await?;
+    Ok(())
+}
+
+/// Puts the slots of locked tasks back into the queue.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn unarchive(conn: &impl Conn, tasks: &[TaskId]) -> Result<(), RepoError> {
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::Claimable, true)
+        .value(Column::QueueNumber, clock::now_us(conn))
+        .and_where(Column::TaskId.is_in(tasks.iter().map(|id| id.0)))
+        .to_owned();
+    conn.execute(&update).await?;
+    Ok(())
+}

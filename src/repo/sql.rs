@@ -1,0 +1,111 @@
+//! Small things every aggregate needs to speak SQL.
+
+use std::str::FromStr;
+
+use sea_orm::{
+    EntityTrait, FromQueryResult, QueryFilter, QueryTrait, Select, StatementBuilder,
+    sea_query::{Expr, InsertStatement, IntoCondition, IntoIden, IntoTableRef, Query, SelectStatement},
+};
+
+use crate::repo::{Conn, RepoError};
+
+/// Values bound by one statement: below the least limit of the two databases (SQLite's 32,766).
+pub(super) const BOUND_VALUES: usize = 30_000;
+
+/// Reads a word (state, role, kind) from its text.
+pub(super) fn word<T: FromStr>(text: &str) -> Result<T, RepoError> {
+    text.parse().map_err(|_| RepoError::Corrupt(format!("unknown word {text:?}")))
+}
+
+/// Reads an optional word.
+pub(super) fn optional_word<T: FromStr>(text: Option<&str>) -> Result<Option<T>, RepoError> {
+    text.map(word).transpose()
+}
+
+/// Reads typed JSON.
+pub(super) fn json<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T, RepoError> {
+    serde_json::from_value(value).map_err(|error| RepoError::Corrupt(error.to_string()))
+}
+
+/// All rows of `select` as records.
+pub(super) async fn all<M, T>(conn: &impl Conn, select: &SelectStatement) -> Result<Vec<T>, RepoError>
+where
+    M: FromQueryResult,
+    T: TryFrom<M, Error = RepoError>,
+{
+    let rows = conn.query_all(select).await?;
+    rows.iter().map(|row| M::from_query_result(row, "")?.try_into()).collect()
+}
+
+/// The first row that a SELECT, or an INSERT or UPDATE with RETURNING, gives, as a record.
+pub(super) async fn one<M, T>(
+    conn: &impl Conn,
+    statement: &impl StatementBuilder,
+) -> Result<Option<T>, RepoError>
+where
+    M: FromQueryResult,
+    T: TryFrom<M, Error = RepoError>,
+{
+    let row = conn.query_one(statement).await?;
+    row.map(|row| M::from_query_result(&row, "")?.try_into()).transpose()
+}
+
+/// `Entity::find().filter(..)` as the statement that the functions here take.
+pub(super) trait FilterBy {
+    /// All columns of the rows that fulfil `condition`.
+    fn filter_by(self, condition: impl IntoCondition) -> SelectStatement;
+}
+
+impl<E: EntityTrait> FilterBy for Select<E> {
+    fn filter_by(self, condition: impl IntoCondition) -> SelectStatement {
+        self.filter(condition).into_query()
+    }
+}
+
+/// An INSERT of one row.
+pub(super) fn insert_one<C: IntoIden + Copy, const N: usize>(
+    table: impl IntoTableRef,
+    row: [(C, Expr); N],
+) -> InsertStatement {
+    let mut insert = Query::insert();
+    insert.into_table(table).columns(row.iter().map(|(column, _)| *column));
+    insert.values_panic(row.map(|(_, value)| value));
+    insert
+}
+
+/// Inserts any number of rows, in as few statements as the bound values allow.
+pub(super) async fn insert_all<C: IntoIden + Copy, const N: usize>(
+    conn: &impl Conn,
+    table: impl IntoTableRef + Clone,
+    columns: [C; N],
+    rows: Vec<[Expr; N]>,
+) -> Result<(), RepoError> {
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let mut insert = Query::insert();
+        insert.into_table(table.clone()).columns(columns);
+        for row in rows.by_ref().take(BOUND_VALUES / N) {
+            insert.values_panic(row);
+        }
+        conn.execute(&insert).await?;
+    }
+    Ok(())
+}
+
+/// A bound value.
+pub(super) fn value(value: impl Into<sea_orm::Value>) -> Expr {
+    Expr::value(value)
+}
+
+/// Rows of a sub-select, counted up to `limit`: `None` when there are more.
+pub(super) async fn count_up_to(
+    conn: &impl Conn,
+    mut rows: SelectStatement,
+    limit: u64,
+) -> Result<Option<u64>, RepoError> {
+    rows.clear_selects().expr(Expr::cust("1")).limit(limit + 1);
+    let count = Query::select().expr_as(Expr::cust("count(*)"), "n").from_subquery(rows, "counted").to_owned();
+    let row = conn.query_one(&count).await?.ok_or(RepoError::NotFound)?;
+    let n: i64 = row.try_get("", "n")?;
+    Ok(u64::try_from(n).ok().filter(|n| *n <= limit))
+}

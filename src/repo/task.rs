@@ -1,0 +1,465 @@
+//! Tasks. Their states are written only with what `domain::life_cycle` says.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use entity::{
+    annotation, assignment, labeling_session,
+    task::{Column, Entity, Model},
+    task_asset, task_label, task_slot,
+};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait,
+    sea_query::{Expr, ExprTrait, IntoColumnRef, LockType, OnConflict, Order, Query, SelectStatement},
+};
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        ids::{AssetId, ProjectId, TaskId, TemplateId, UserId},
+        limits,
+        page::{Page, Slice},
+        words::{Kind, SlotState, TaskState},
+    },
+    repo::{
+        Conn, RepoError, Scope, clock, keyset, scope,
+        sql::{self, FilterBy, value, word},
+    },
+};
+
+/// One unit of labeling work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// Whose it is.
+    pub project: ProjectId,
+    /// The template version it was made with and keeps.
+    pub template: TemplateId,
+    /// The id it has elsewhere, unique in its project.
+    pub external_id: Option<String>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Higher is handed out first.
+    pub priority: i32,
+    /// Raised by every accepted change.
+    pub version: i32,
+    /// From 1; raised when it is sent back.
+    pub round: i32,
+    /// What the labeling UI wants to know about it.
+    pub data: serde_json::Value,
+    /// The event stream its events go to.
+    pub stream: i32,
+    /// Open conflicts in it.
+    pub open_conflicts: i32,
+    /// Agreement of its slots, 0 to 1, once it can be said.
+    pub agreement: Option<f64>,
+    /// Why it is quarantined.
+    pub quarantine_reason: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<Model> for Task {
+    type Error = RepoError;
+
+    fn try_from(row: Model) -> Result<Self, RepoError> {
+        Ok(Self {
+            id: TaskId(row.id),
+            project: ProjectId(row.project_id),
+            template: TemplateId(row.template_id),
+            external_id: row.external_id,
+            state: word(&row.state)?,
+            priority: row.priority,
+            version: row.version,
+            round: row.round,
+            data: row.data,
+            stream: row.stream,
+            open_conflicts: row.open_conflicts,
+            agreement: row.agreement,
+            quarantine_reason: row.quarantine_reason,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// What a new task is made of.
+#[derive(Clone, Debug)]
+pub struct NewTask {
+    /// Its id.
+    pub id: TaskId,
+    /// The id it has elsewhere.
+    pub external_id: Option<String>,
+    /// Its assets in order.
+    pub assets: Vec<AssetId>,
+    /// What the labeling UI wants to know about it.
+    pub data: serde_json::Value,
+    /// Higher is handed out first.
+    pub priority: i32,
+    /// The event stream its events go to.
+    pub stream: i32,
+}
+
+/// What all tasks of one batch share.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// Whose they are.
+    pub project: ProjectId,
+    /// The template version they keep.
+    pub template: TemplateId,
+    /// Slots of each.
+    pub overlap: i32,
+    /// Who makes them.
+    pub by: UserId,
+}
+
+/// Adds the tasks whose external id is not known yet, with their assets and slots; gives those added.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn insert(conn: &impl Conn, batch: Batch, new: Vec<NewTask>) -> Result<Vec<TaskId>, RepoError> {
+    let mut insert = Query::insert();
+    insert.into_table(Entity).columns([
+        Column::Id,
+        Column::ProjectId,
+        Column::TemplateId,
+        Column::ExternalId,
+        Column::State,
+        Column::Priority,
+        Column::Version,
+        Column::Round,
+        Column::Data,
+        Column::Stream,
+        Column::ReviewEpoch,
+        Column::Expiries,
+        Column::OpenConflicts,
+        Column::CreatedBy,
+        Column::CreatedAt,
+        Column::UpdatedAt,
+    ]);
+    for task in &new {
+        insert.values_panic([
+            value(task.id.0),
+            value(batch.project.0),
+            value(batch.template.0),
+            value(task.external_id.clone()),
+            value(TaskState::Queued.as_str()),
+            value(task.priority),
+            value(1),
+            value(1),
+            value(task.data.clone()),
+            value(task.stream),
+            value(0),
+            value(0),
+            value(0),
+            value(batch.by.0),
+            clock::now(conn),
+            clock::now(conn),
+        ]);
+    }
+    // A batch that runs beside this one may hold the same external ids: whoever comes second leaves them untouched.
+    let known = OnConflict::columns([Column::ProjectId, Column::ExternalId]).do_nothing().to_owned();
+    insert.on_conflict(known).returning_col(Column::Id);
+    let rows = conn.query_all(&insert).await?;
+    let added = rows.iter().map(|row| Ok(TaskId(row.try_get("", "id")?))).collect::<Result<Vec<_>, RepoError>>()?;
+    let is_added: std::collections::HashSet<TaskId> = added.iter().copied().collect();
+    let kept: Vec<NewTask> = new.into_iter().filter(|task| is_added.contains(&task.id)).collect();
+    insert_assets(conn, &kept).await?;
+    insert_slots(conn, batch, &kept).await?;
+    Ok(kept.into_iter().map(|task| task.id).collect())
+}
+
+async fn insert_assets(conn: &impl Conn, tasks: &[NewTask]) -> Result<(), RepoError> {
+    use task_asset::Column as C;
+    let mut rows = Vec::new();
+    for task in tasks {
+        for (position, asset) in (0_i32..).zip(&task.assets) {
+            rows.push([value(task.id.0), value(position), value(asset.0)]);
+        }
+    }
+    sql::insert_all(conn, task_asset::Entity, [C::TaskId, C::Position, C::AssetId], rows).await
+}
+
+async fn insert_slots(conn: &impl Conn, batch: Batch, tasks: &[NewTask]) -> Result<(), RepoError> {
+    use task_slot::Column as C;
+    let columns = [
+        C::TaskId,
+        C::Number,
+        C::ProjectId,
+        C::State,
+        C::Round,
+        C::Claimable,
+        C::Priority,
+        C::QueueNumber,
+        C::LeaseEpoch,
+    ];
+    let mut rows = Vec::new();
+    for (place, task) in (0_i64..).zip(tasks) {
+        for number in 1..=batch.overlap {
+            rows.push([
+                value(task.id.0),
+                value(number),
+                value(batch.project.0),
+                value(SlotState::Free.as_str()),
+                value(1),
+                value(true),
+                value(task.priority),
+                // Microseconds plus the place in the batch: the order of creation, also within one statement.
+                clock::now_us(conn).add(place),
+                value(0),
+            ]);
+        }
+    }
+    sql::insert_all(conn, task_slot::Entity, columns, rows).await
+}
+
+/// A visible task.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find(conn: &impl Conn, scope: Scope, id: TaskId) -> Result<Option<Task>, RepoError> {
+    sql::one::<Model, _>(conn, &of_scope(scope).and_where(Column::Id.eq(id.0)).to_owned()).await
+}
+
+/// Visible tasks by id.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_all(conn: &impl Conn, scope: Scope, ids: &[TaskId]) -> Result<HashMap<TaskId, Task>, RepoError> {
+    let select = of_scope(scope).and_where(Column::Id.is_in(ids.iter().map(|id| id.0))).to_owned();
+    let tasks: Vec<Task> = sql::all::<Model, _>(conn, &select).await?;
+    Ok(tasks.into_iter().map(|task| (task.id, task)).collect())
+}
+
+/// Visible tasks by id, held until the transaction ends, locked in the order of their ids.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn lock_all(conn: &impl Conn, scope: Scope, ids: &[TaskId]) -> Result<HashMap<TaskId, Task>, RepoError> {
+    let select = of_scope(scope)
+        .and_where(Column::Id.is_in(ids.iter().map(|id| id.0)))
+        .order_by(Column::Id, Order::Asc)
+        .lock(LockType::Update)
+        .to_owned();
+    let tasks: Vec<Task> = sql::all::<Model, _>(conn, &select).await?;
+    Ok(tasks.into_iter().map(|task| (task.id, task)).collect())
+}
+
+/// The project's tasks with these external ids.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_external(
+    conn: &impl Conn,
+    project: ProjectId,
+    external_ids: &[String],
+) -> Result<HashMap<String, Task>, RepoError> {
+    let known = Column::ProjectId.eq(project.0).and(Column::ExternalId.is_in(external_ids));
+    let tasks: Vec<Task> = sql::all::<Model, _>(conn, &Entity::find().filter_by(known)).await?;
+    Ok(tasks.into_iter().filter_map(|task| Some((task.external_id.clone()?, task))).collect())
+}
+
+/// What changes about locked tasks.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskChanges {
+    /// Where they stand; unchanged when none.
+    pub state: Option<TaskState>,
+    /// Higher is handed out first; unchanged when none.
+    pub priority: Option<i32>,
+}
+
+/// Changes locked tasks and raises their version.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn update_all(conn: &impl Conn, ids: &[TaskId], changes: TaskChanges) -> Result<Vec<Task>, RepoError> {
+    let mut update = Query::update();
+    update
+        .table(Entity)
+        .value(Column::Version, Expr::col(Column::Version).add(1))
+        .value(Column::UpdatedAt, clock::now(conn))
+        .and_where(Column::Id.is_in(ids.iter().map(|id| id.0)))
+        .returning_all();
+    if let Some(state) = changes.state {
+        update.value(Column::State, state.as_str());
+        if state == TaskState::Archived {
+            // Ends a review; its fence is raised, so what the reviewer sends later is recognised.
+            let in_review = Expr::col(Column::ReviewerId).is_not_null();
+            let epoch = Expr::case(in_review, Expr::col(Column::ReviewEpoch).add(1)).finally(Expr::col(Column::ReviewEpoch));
+            update.value(Column::ReviewEpoch, epoch);
+            update.value(Column::ReviewerId, None::<Uuid>).value(Column::ReviewExpiresAt, None::<DateTime<Utc>>);
+        }
+    }
+    if let Some(priority) = changes.priority {
+        update.value(Column::Priority, priority);
+    }
+    let rows = conn.query_all(&update).await?;
+    rows.iter().map(|row| <Model as sea_orm::FromQueryResult>::from_query_result(row, "")?.try_into()).collect()
+}
+
+/// Ends the assignments and labeling sessions of locked tasks, as when they are archived.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn end_work(conn: &impl Conn, ids: &[TaskId]) -> Result<(), RepoError> {
+    let uuids = || ids.iter().map(|id| id.0);
+    let revoke = Query::update()
+        .table(assignment::Entity)
+        .value(assignment::Column::State, "REVOKED")
+        .value(assignment::Column::EndedAt, clock::now(conn))
+        .and_where(assignment::Column::TaskId.is_in(uuids()))
+        .and_where(assignment::Column::State.eq("LEASED"))
+        .to_owned();
+    conn.execute(&revoke).await?;
+    let close = Query::update()
+        .table(labeling_session::Entity)
+        .value(labeling_session::Column::EndedAt, clock::now(conn))
+        .and_where(labeling_session::Column::TaskId.is_in(uuids()))
+        .and_where(labeling_session::Column::EndedAt.is_null())
+        .to_owned();
+    conn.execute(&close).await?;
+    Ok(())
+}
+
+/// Which tasks a list shows; empty lists and `None` restrict nothing.
+#[derive(Clone, Debug, Default)]
+pub struct TaskFilter {
+    /// In one of these states.
+    pub states: Option<Vec<TaskState>>,
+    /// With a slot in one of these states.
+    pub slot_states: Option<Vec<SlotState>>,
+    /// With one of these external ids.
+    pub external_ids: Option<Vec<String>>,
+    /// With a slot this person holds or held.
+    pub annotator: Option<UserId>,
+    /// With a live annotation of this label.
+    pub label: Option<String>,
+    /// With a live annotation of one of these kinds.
+    pub kinds: Option<Vec<Kind>>,
+    /// With a live annotation of this source.
+    pub source: Option<&'static str>,
+    /// In one of these rounds.
+    pub rounds: Option<Vec<i32>>,
+    /// With or without an open conflict.
+    pub has_open_conflict: Option<bool>,
+    /// Made after this time.
+    pub created_after: Option<DateTime<Utc>>,
+    /// Changed after this time.
+    pub updated_after: Option<DateTime<Utc>>,
+}
+
+/// The order of a task list with its page: the sort key ends in the id, so that it names one row.
+#[derive(Clone, Debug)]
+pub enum TaskPage {
+    /// Highest priority first.
+    Priority(Page<(i32, Uuid)>),
+    /// Oldest first.
+    Created(Page<Uuid>),
+    /// Last changed first.
+    Updated(Page<(DateTime<Utc>, Uuid)>),
+}
+
+/// One page of a project's tasks; the caller has checked that the asker sees the project.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn page(
+    conn: &impl Conn,
+    project: ProjectId,
+    filter: &TaskFilter,
+    page: &TaskPage,
+) -> Result<Slice<Task>, RepoError> {
+    let select = filtered(project, filter);
+    let id = keyset::ascending(Column::Id);
+    match page {
+        TaskPage::Priority(page) => {
+            let page = keyset::bind(page, |(priority, id)| [priority.into(), id.into()]);
+            keyset::slice::<Model, _, 2>(conn, select, [keyset::descending(Column::Priority), id], page).await
+        }
+        TaskPage::Created(page) => {
+            keyset::slice::<Model, _, 1>(conn, select, [id], keyset::bind(page, |id| [id.into()])).await
+        }
+        TaskPage::Updated(page) => {
+            let page = keyset::bind(page, |(at, id)| [at.into(), id.into()]);
+            keyset::slice::<Model, _, 2>(conn, select, [keyset::descending(Column::UpdatedAt), id], page).await
+        }
+    }
+}
+
+/// How many tasks the filter lets through, up to the counting limit.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn count(conn: &impl Conn, project: ProjectId, filter: &TaskFilter) -> Result<Option<u64>, RepoError> {
+    sql::count_up_to(conn, filtered(project, filter), limits::TOTAL_COUNT).await
+}
+
+fn filtered(project: ProjectId, filter: &TaskFilter) -> SelectStatement {
+    let mut select = shown();
+    select.and_where(Column::ProjectId.eq(project.0));
+    if let Some(states) = &filter.states {
+        select.and_where(Column::State.is_in(states.iter().map(|state| state.as_str())));
+    }
+    if let Some(states) = &filter.slot_states {
+        let states = task_slot::Column::State.is_in(states.iter().map(|state| state.as_str()));
+        select.and_where(exists(task_slot::Entity, task_slot::Column::TaskId, states.into()));
+    }
+    if let Some(ids) = &filter.external_ids {
+        select.and_where(Column::ExternalId.is_in(ids));
+    }
+    if let Some(annotator) = filter.annotator {
+        let by = assignment::Column::AnnotatorId.eq(annotator.0);
+        select.and_where(exists(assignment::Entity, assignment::Column::TaskId, by.into()));
+    }
+    if let Some(label) = &filter.label {
+        let labelled = task_label::Column::Label.eq(label).and(task_label::Column::Annotations.gt(0));
+        select.and_where(exists(task_label::Entity, task_label::Column::TaskId, labelled.into()));
+    }
+    if let Some(kinds) = &filter.kinds {
+        let kinds = annotation::Column::Kind.is_in(kinds.iter().map(|kind| kind.as_str()));
+        select.and_where(exists(annotation::Entity, annotation::Column::TaskId, live(kinds)));
+    }
+    if let Some(source) = filter.source {
+        let source = annotation::Column::Source.eq(source);
+        select.and_where(exists(annotation::Entity, annotation::Column::TaskId, live(source)));
+    }
+    if let Some(rounds) = &filter.rounds {
+        select.and_where(Column::Round.is_in(rounds.iter().copied()));
+    }
+    if let Some(open) = filter.has_open_conflict {
+        select.and_where(if open { Column::OpenConflicts.gt(0) } else { Column::OpenConflicts.eq(0) });
+    }
+    if let Some(at) = filter.created_after {
+        select.and_where(Column::CreatedAt.gt(at));
+    }
+    if let Some(at) = filter.updated_after {
+        select.and_where(Column::UpdatedAt.gt(at));
+    }
+    select
+}
+
+fn live(condition: Expr) -> Condition {
+    Condition::all().add(condition).add(annotation::Column::Deleted.eq(false))
+}
+
+fn exists(table: impl EntityTrait, task: impl IntoColumnRef, condition: Condition) -> Expr {
+    let rows = Query::select()
+        .expr(Expr::cust("1"))
+        .from(table)
+        .and_where(Expr::col(task).equals((Entity, Column::Id)))
+        .cond_where(condition)
+        .to_owned();
+    Expr::exists(rows)
+}
+
+/// All tasks but those a running import still hides.
+fn shown() -> SelectStatement {
+    Entity::find().filter_by(Column::ImportJob.is_null())
+}
+
+fn of_scope(scope: Scope) -> SelectStatement {
+    shown().cond_where(scope::visible(scope, Column::ProjectId)).to_owned()
+}

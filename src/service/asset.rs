@@ -1,0 +1,255 @@
+//! Uploads: asked for, sent past the API to a signed URL, then checked; and reading what is stored.
+
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
+
+pub use crate::service::signed_url::Permit;
+use crate::{
+    backend::storage::{ByteStream, StorageError},
+    domain::{
+        ids::{AssetId, ProjectId},
+        limits,
+        permission::Action,
+        text,
+        words::{AssetState, MediaType},
+    },
+    repo::{
+        Conn, asset as repo,
+        asset::{Asset, Completion, Declared, NewAsset},
+        member, project,
+    },
+    service::{
+        App, ServiceError, Viewer, asset_facts,
+        project::no_project,
+        validate::{self, must},
+    },
+};
+
+/// A file somebody wants to upload, as it was sent.
+#[derive(Clone, Debug)]
+pub struct UploadFile {
+    /// As the uploader calls it.
+    pub file_name: String,
+    /// MIME type.
+    pub content_type: String,
+    /// Bytes.
+    pub size_bytes: i64,
+    /// SHA-256, hexadecimal.
+    pub sha256: Option<String>,
+}
+
+/// Where to send the bytes of one file.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// The asset they will be.
+    pub asset: AssetId,
+    /// Where to PUT them.
+    pub url: String,
+    /// The `Content-Type` to send along.
+    pub content_type: String,
+    /// Until when.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Makes a PENDING asset and a signed URL for each file; takes a manager.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], [`ServiceError::Forbidden`], [`ServiceError::Invalid`], [`ServiceError::LimitExceeded`].
+#[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, project.id = %project))]
+pub async fn request_uploads(
+    app: &App,
+    viewer: &Viewer,
+    project: ProjectId,
+    files: Vec<UploadFile>,
+) -> Result<Vec<Upload>, ServiceError> {
+    let found = project::find(&app.db, viewer.scope(), project).await?;
+    let (project, standing) = found.ok_or_else(|| no_project("projectId"))?;
+    must(standing, Action::ManageAssets)?;
+    validate::must_be_open(&project, "projectId")?;
+    validate::count("files", files.len(), limits::UPLOADS, "files")?;
+    let assets = files
+        .into_iter()
+        .enumerate()
+        .map(|(index, file)| new_asset(project.id, &format!("files[{index}]"), file))
+        .collect::<Result<Vec<_>, _>>()?;
+    let uploads = assets.iter().map(|asset| {
+        let (url, expires_at) = app.urls.sign(Permit::Write, asset.id, app.db.clock().process_now());
+        Upload { asset: asset.id, url, content_type: asset.declared.content_type.clone(), expires_at }
+    });
+    let uploads = uploads.collect();
+    repo::insert(&app.db, project.id, viewer.user.id, assets).await?;
+    Ok(uploads)
+}
+
+fn new_asset(project: ProjectId, field: &str, file: UploadFile) -> Result<NewAsset, ServiceError> {
+    let at = |name: &str| format!("{field}.{name}");
+    let file_name = text::name(&file.file_name, limits::FILE_NAME_CHARS)
+        .map_err(|error| ServiceError::invalid(at("fileName"), error))?;
+    let content_type = asset_facts::normalized(&file.content_type);
+    let looks_right = content_type.len() <= 100
+        && content_type.split_once('/').is_some_and(|(top, sub)| !top.is_empty() && !sub.is_empty())
+        && content_type.bytes().all(|byte| byte.is_ascii_graphic());
+    if !looks_right {
+        return Err(ServiceError::invalid(at("contentType"), "must be a MIME type such as image/jpeg"));
+    }
+    if !(1..=limits::UPLOAD_BYTES).contains(&file.size_bytes) {
+        return Err(ServiceError::invalid(at("sizeBytes"), format!("must be from 1 to {}", limits::UPLOAD_BYTES)));
+    }
+    if let Some(sha256) = &file.sha256
+        && (sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
+        return Err(ServiceError::invalid(at("sha256"), "must be 64 hexadecimal digits"));
+    }
+    let id = AssetId::generate();
+    let declared = Declared { content_type, size_bytes: file.size_bytes, sha256: file.sha256 };
+    Ok(NewAsset { id, file_name, storage_key: format!("{project}/{id}"), declared })
+}
+
+/// A request for a file with what its signature says.
+#[derive(Clone, Debug)]
+pub struct SignedRequest<'a> {
+    /// Which file.
+    pub asset: AssetId,
+    /// What the URL claims to allow.
+    pub permit: Permit,
+    /// Until when, in seconds since 1970.
+    pub expires: i64,
+    /// Hexadecimal.
+    pub signature: &'a str,
+}
+
+/// Takes the bytes sent to an upload URL. They can be sent again until the upload is completed.
+///
+/// # Errors
+/// [`ServiceError::Forbidden`] for a wrong or expired signature, [`ServiceError::Transition`] once completed,
+/// [`ServiceError::TooLarge`] for more bytes than announced, [`ServiceError::Unavailable`] for a full disk.
+#[tracing::instrument(skip_all, fields(asset.id = %request.asset))]
+pub async fn receive(app: &App, request: SignedRequest<'_>, body: ByteStream) -> Result<(), ServiceError> {
+    let asset = signed(app, &request).await?;
+    if asset.state != AssetState::Pending {
+        return Err(ServiceError::transition("asset", "the upload is completed; its bytes cannot change any more"));
+    }
+    app.storage.put(&asset.storage_key, body, asset.declared.size_bytes.unsigned_abs()).await?;
+    Ok(())
+}
+
+async fn signed(app: &App, request: &SignedRequest<'_>) -> Result<Asset, ServiceError> {
+    let now = app.db.clock().process_now();
+    if !app.urls.allows(request.permit, request.asset, request.expires, request.signature, now) {
+        return Err(ServiceError::Forbidden("the URL's signature is wrong or has expired; ask for a new URL"));
+    }
+    let asset = repo::find_signed(&app.db, request.asset).await?;
+    asset.ok_or_else(|| ServiceError::not_found("asset", "asset"))
+}
+
+/// A stored object about to be read.
+#[derive(Clone, Debug)]
+pub struct Download {
+    /// The asset.
+    pub asset: Asset,
+    /// Its bytes in all.
+    pub size_bytes: u64,
+}
+
+/// Finds what a read URL names.
+///
+/// # Errors
+/// [`ServiceError::Forbidden`] for a wrong or expired signature, [`ServiceError::NotFound`] when there are no bytes.
+#[tracing::instrument(skip_all, fields(asset.id = %request.asset))]
+pub async fn open(app: &App, request: SignedRequest<'_>) -> Result<Download, ServiceError> {
+    let asset = signed(app, &request).await?;
+    if asset.state != AssetState::Ready {
+        return Err(ServiceError::not_found("asset", "asset"));
+    }
+    let size_bytes = asset.size_bytes.unwrap_or_default().unsigned_abs();
+    Ok(Download { asset, size_bytes })
+}
+
+/// The bytes of an opened object, all or those of `range`.
+///
+/// # Errors
+/// [`ServiceError::Unavailable`] when the storage is away.
+pub async fn read(app: &App, download: &Download, range: Option<Range<u64>>) -> Result<ByteStream, ServiceError> {
+    Ok(app.storage.read(&download.asset.storage_key, range).await?)
+}
+
+/// A URL under which the bytes of a READY asset can be read for a while; the caller has seen the asset.
+#[must_use]
+pub fn read_url(app: &App, asset: &Asset) -> Option<String> {
+    (asset.state == AssetState::Ready).then(|| app.urls.sign(Permit::Read, asset.id, app.db.clock().process_now()).0)
+}
+
+/// Uploads checked at once in one request.
+const CHECKED_AT_ONCE: usize = 4;
+
+/// Checks what was uploaded: READY when size, hash and type are what was announced, REJECTED with the reason otherwise.
+/// An asset whose bytes have not arrived stays PENDING; a completed one is given as it is.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for an asset the viewer does not see, [`ServiceError::Forbidden`],
+/// [`ServiceError::Transition`] for an upload never made; then nothing is completed.
+#[tracing::instrument(skip_all, fields(user.id = %viewer.user.id))]
+pub async fn complete_uploads(app: &App, viewer: &Viewer, ids: Vec<AssetId>) -> Result<Vec<Asset>, ServiceError> {
+    validate::count("assetIds", ids.len(), limits::UPLOADS, "assets")?;
+    let assets = repo::find_all(&app.db, viewer.scope(), &ids).await?;
+    let field = |index: usize| format!("assetIds[{index}]");
+    for (index, id) in ids.iter().enumerate() {
+        if !assets.contains_key(id) {
+            return Err(ServiceError::not_found("asset", field(index)));
+        }
+    }
+    must_manage(app, viewer, assets.values().map(|asset| asset.project).collect()).await?;
+    let pending = ids.iter().enumerate().filter_map(|(index, id)| Some((index, assets.get(id)?)));
+    let pending = pending.filter(|(_, asset)| asset.state == AssetState::Pending);
+    let checks = stream::iter(pending.map(|(index, asset)| check(app, viewer, asset, field(index))));
+    let completions: Vec<(AssetId, Completion)> = checks.buffered(CHECKED_AT_ONCE).try_collect().await?;
+    write(app, viewer, &ids, completions).await
+}
+
+async fn must_manage(app: &App, viewer: &Viewer, mut projects: Vec<ProjectId>) -> Result<(), ServiceError> {
+    if viewer.user.admin {
+        return Ok(());
+    }
+    projects.sort_unstable();
+    projects.dedup();
+    let roles = member::roles(&app.db, viewer.user.id, &projects).await?;
+    for project in projects {
+        let role = roles.get(&project).ok_or_else(|| no_project("assetIds"))?;
+        must(crate::domain::permission::Standing::Member(*role), Action::ManageAssets)?;
+    }
+    Ok(())
+}
+
+async fn check(app: &App, viewer: &Viewer, asset: &Asset, field: String) -> Result<(AssetId, Completion), ServiceError> {
+    let stream = match app.storage.read(&asset.storage_key, None).await {
+        Err(StorageError::NotFound) => {
+            return Err(ServiceError::transition(field, "its bytes have not arrived; PUT them to the upload URL first"));
+        }
+        other => other?,
+    };
+    let project = project::find(&app.db, viewer.scope(), asset.project).await?;
+    let project = project.map_or(MediaType::Image, |(project, _)| project.media_type);
+    let hint = asset_facts::Hint { content_type: &asset.declared.content_type, project };
+    let facts = asset_facts::read(stream, hint).await?;
+    Ok((asset.id, facts.check(&asset.declared)))
+}
+
+async fn write(
+    app: &App,
+    viewer: &Viewer,
+    ids: &[AssetId],
+    completions: Vec<(AssetId, Completion)>,
+) -> Result<Vec<Asset>, ServiceError> {
+    let txn = app.db.begin().await?;
+    let mut assets = repo::lock_all(&txn, viewer.scope(), ids).await?;
+    for (id, completion) in completions {
+        // Completed meanwhile by a request that ran beside this one: its result stands.
+        if assets.get(&id).is_some_and(|asset| asset.state == AssetState::Pending) {
+            assets.insert(id, repo::complete(&txn, id, completion).await?);
+        }
+    }
+    txn.commit().await?;
+    Ok(ids.iter().filter_map(|id| assets.get(id).cloned()).collect())
+}

@@ -1,0 +1,199 @@
+//! Why a use case did not happen: a stable code, the field at fault, a sentence that helps.
+
+use std::time::Duration;
+
+use crate::{
+    backend::storage::StorageError,
+    domain::{
+        page::PageError,
+        permission::Action,
+        template::{ContentError, TemplateError},
+        words::ErrorCode,
+    },
+    repo::RepoError,
+};
+
+/// The error of every use case. Nothing has happened when one is returned.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// Nobody is signed in, or the credential has ended.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// The asker's role does not allow it.
+    #[error("your role does not allow this: {0}")]
+    Forbidden(&'static str),
+    /// There is no such thing, or it is not visible: the two are not told apart.
+    #[error("no such {what}")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// Where its id stood in the input.
+        field: String,
+    },
+    /// The input is wrong.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Where in the input.
+        field: String,
+        /// What to do instead.
+        message: String,
+    },
+    /// More than one request, list or user may have.
+    #[error("{field}: {message}")]
+    LimitExceeded {
+        /// Where in the input.
+        field: String,
+        /// The limit.
+        message: String,
+    },
+    /// Not in this state.
+    #[error("{message}")]
+    Transition {
+        /// What names the thing in the input.
+        field: String,
+        /// Why not.
+        message: String,
+    },
+    /// More bytes than announced or allowed.
+    #[error("more than {limit_bytes} bytes")]
+    TooLarge {
+        /// Bytes allowed.
+        limit_bytes: u64,
+    },
+    /// Too many failed attempts.
+    #[error("too many failed attempts; wait {} s", .retry_after.as_secs().max(1))]
+    RateLimited {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// Something needed is away; nothing happened, trying again may help.
+    #[error("{0}")]
+    Unavailable(&'static str),
+    /// A fault of the server; the cause is for the log alone.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl ServiceError {
+    /// The input is wrong at `field`.
+    pub fn invalid(field: impl Into<String>, message: impl ToString) -> Self {
+        Self::Invalid { field: field.into(), message: message.to_string() }
+    }
+
+    /// There is no `what` with the id at `field`, or it is not visible.
+    pub fn not_found(what: &'static str, field: impl Into<String>) -> Self {
+        Self::NotFound { what, field: field.into() }
+    }
+
+    /// The thing at `field` is in a state that does not allow it.
+    pub fn transition(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Transition { field: field.into(), message: message.into() }
+    }
+
+    /// A list at `field` is longer than `limit`.
+    pub fn limit(field: impl Into<String>, limit: impl std::fmt::Display, what: &str) -> Self {
+        Self::LimitExceeded { field: field.into(), message: format!("at most {limit} {what}") }
+    }
+
+    /// The asker may not do `action`.
+    #[must_use]
+    pub fn forbidden(action: Action) -> Self {
+        Self::Forbidden(match action {
+            Action::Read => "reading takes a member",
+            Action::ChangeSettings => "changing settings takes a manager",
+            Action::PublishTemplate => "publishing templates takes a manager",
+            Action::ManageAssets => "managing assets takes a manager",
+            Action::ManageTasks => "managing tasks takes a manager",
+            Action::ManageMembers => "managing members takes a manager",
+            Action::ManageManagers => "managing managers takes an admin",
+        })
+    }
+
+    /// Stable code; clients branch on it, so renaming one is a breaking change.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unauthenticated(_) => ErrorCode::Unauthenticated,
+            Self::Forbidden(_) => ErrorCode::Forbidden,
+            Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::Invalid { .. } => ErrorCode::BadUserInput,
+            Self::LimitExceeded { .. } => ErrorCode::LimitExceeded,
+            Self::Transition { .. } => ErrorCode::InvalidTransition,
+            Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
+            Self::RateLimited { .. } => ErrorCode::RateLimited,
+            Self::Unavailable(_) => ErrorCode::Unavailable,
+            Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+
+    /// Where in the input the error is, as a path in the API's spelling.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::NotFound { field, .. }
+            | Self::Invalid { field, .. }
+            | Self::LimitExceeded { field, .. }
+            | Self::Transition { field, .. } => Some(field),
+            Self::Unauthenticated(_)
+            | Self::Forbidden(_)
+            | Self::TooLarge { .. }
+            | Self::RateLimited { .. }
+            | Self::Unavailable(_)
+            | Self::Internal(_) => None,
+        }
+    }
+
+    /// How long to wait before the same request makes sense again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::Unavailable(_) => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+}
+
+impl From<RepoError> for ServiceError {
+    fn from(error: RepoError) -> Self {
+        match error {
+            RepoError::Unavailable(cause) => {
+                tracing::warn!(error = %cause, "database unavailable");
+                Self::Unavailable("the database is not available")
+            }
+            other => Self::Internal(Box::new(other)),
+        }
+    }
+}
+
+impl From<StorageError> for ServiceError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::TooLarge { limit } => Self::TooLarge { limit_bytes: limit },
+            StorageError::Interrupted(_) => Self::invalid("body", "the upload broke off"),
+            StorageError::Unavailable(cause) => {
+                tracing::warn!(error = %cause, "storage unavailable");
+                Self::Unavailable("the file storage is not available")
+            }
+            missing @ StorageError::NotFound => Self::Internal(Box::new(missing)),
+        }
+    }
+}
+
+impl From<PageError> for ServiceError {
+    fn from(error: PageError) -> Self {
+        Self::invalid(error.field, error.message)
+    }
+}
+
+impl From<TemplateError> for ServiceError {
+    fn from(error: TemplateError) -> Self {
+        Self::invalid(error.field, error.message)
+    }
+}
+
+impl From<ContentError> for ServiceError {
+    fn from(error: ContentError) -> Self {
+        Self::invalid(error.field, error.message)
+    }
+}

@@ -1,0 +1,71 @@
+//! Who asks: from the secret a request carries to a viewer, in one statement.
+
+use crate::{
+    repo::{Scope, access_token, sign_in, sign_in::SecretHash, user::User},
+    service::{
+        App, ServiceError,
+        secret::{self, Purpose},
+    },
+};
+
+/// The one who asks, as this request found them.
+#[derive(Clone, Debug)]
+pub struct Viewer {
+    /// The person.
+    pub user: User,
+    /// The hash of the secret the request carried.
+    pub(crate) credential: SecretHash,
+}
+
+impl Viewer {
+    /// What the viewer may see.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        self.user.scope()
+    }
+
+    /// Only a server-wide admin may go on.
+    ///
+    /// # Errors
+    /// [`ServiceError::Forbidden`] for everybody else.
+    pub fn must_be_admin(&self) -> Result<(), ServiceError> {
+        if self.user.admin { Ok(()) } else { Err(ServiceError::Forbidden("this takes an admin")) }
+    }
+}
+
+/// Longest secret looked at.
+const SECRET_BYTES: usize = 200;
+
+/// The viewer behind a bearer token or a session cookie.
+///
+/// # Errors
+/// [`ServiceError::Unauthenticated`] when it is unknown, expired, revoked or its user disabled.
+#[tracing::instrument(skip_all)]
+pub async fn authenticate(app: &App, secret: &str) -> Result<Viewer, ServiceError> {
+    const ENDED: ServiceError = ServiceError::Unauthenticated("the token is unknown, expired or revoked");
+    if secret.len() > SECRET_BYTES {
+        return Err(ENDED);
+    }
+    let credential = secret::hash(secret);
+    let user = match Purpose::of(secret) {
+        Some(Purpose::AccessToken) => {
+            let (token, user) = access_token::find_by_secret(&app.db, credential).await?.ok_or(ENDED)?;
+            must_be_enabled(&user)?;
+            access_token::touch(&app.db, &token).await?;
+            user
+        }
+        Some(Purpose::Login) => {
+            let login = sign_in::find(&app.db, credential).await?.ok_or(ENDED)?;
+            must_be_enabled(&login.user)?;
+            sign_in::touch(&app.db, &login).await?;
+            login.user
+        }
+        Some(Purpose::Link) | None => return Err(ENDED),
+    };
+    Ok(Viewer { user, credential })
+}
+
+/// A disabled user has no way in.
+pub(crate) fn must_be_enabled(user: &User) -> Result<(), ServiceError> {
+    if user.disabled { Err(ServiceError::Unauthenticated("the account is disabled")) } else { Ok(()) }
+}

@@ -1,0 +1,281 @@
+//! Making tasks, moving them in the queue, putting them away.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::json;
+
+pub use crate::service::task_input::TaskInput;
+use crate::{
+    domain::{
+        counter::Counter,
+        ids::{ProjectId, TaskId, UserId},
+        life_cycle, limits,
+        permission::{Action, Standing},
+        words::{EventType, Role, SlotState, TaskState},
+    },
+    live::Changes,
+    repo::{
+        Txn, asset, member, project, slot,
+        slot::Slot,
+        task as repo,
+        task::{Batch, Task, TaskChanges},
+        template,
+    },
+    service::{
+        App, ServiceError, Viewer,
+        project::no_project,
+        task_input,
+        validate::{self, must},
+    },
+};
+
+/// What `createTasks` did.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// One task for each of the request, in its order: made now, or known before.
+    pub tasks: Vec<Task>,
+    /// How many were made now.
+    pub created: usize,
+}
+
+/// Makes tasks with the project's current template; one whose external id is known is left untouched. Takes a manager.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], [`ServiceError::Forbidden`], [`ServiceError::Invalid`], [`ServiceError::LimitExceeded`],
+/// [`ServiceError::Transition`] while the project has no template or is archived.
+#[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, project.id = %project))]
+pub async fn create(
+    app: &App,
+    viewer: &Viewer,
+    project: ProjectId,
+    tasks: Vec<TaskInput>,
+) -> Result<Created, ServiceError> {
+    let found = project::find(&app.db, viewer.scope(), project).await?;
+    let (project, standing) = found.ok_or_else(|| no_project("projectId"))?;
+    must(standing, Action::ManageTasks)?;
+    validate::must_be_open(&project, "projectId")?;
+    let assets = task_input::assets_of(&tasks)?;
+    let template = template::find_version(&app.db, project.id, project.template_version).await?;
+    let template = template
+        .ok_or_else(|| ServiceError::transition("projectId", "the project has no template yet; publish one first"))?;
+    let ready = asset::find_ready(&app.db, project.id, &assets).await?;
+    let new = task_input::check(&project, &ready, tasks)?;
+    let order: Vec<(TaskId, Option<String>)> = new.iter().map(|task| (task.id, task.external_id.clone())).collect();
+    let external_ids: Vec<String> = order.iter().filter_map(|(_, external_id)| external_id.clone()).collect();
+    let streams: HashMap<TaskId, i32> = new.iter().map(|task| (task.id, task.stream)).collect();
+    let batch =
+        Batch { project: project.id, template: template.id, overlap: project.overlap, by: viewer.user.id };
+
+    let txn = app.db.begin().await?;
+    let added = repo::insert(&txn, batch, new).await?;
+    let known = if external_ids.is_empty() {
+        HashMap::new()
+    } else {
+        repo::find_external(&txn, project.id, &external_ids).await?
+    };
+    let made = repo::find_all(&txn, viewer.scope(), &added).await?;
+    let mut changes = Changes::new(project.id, Some(viewer.user.id));
+    for task in added.iter().filter_map(|id| made.get(id)) {
+        changes.task(EventType::TaskCreated, task, json!({ "to": TaskState::Queued }));
+    }
+    for id in &added {
+        let stream = streams.get(id).copied().unwrap_or(0);
+        changes.count(stream, Counter::Tasks(TaskState::Queued), 1);
+        changes.count(stream, Counter::Claimable, i64::from(project.overlap));
+    }
+    if !added.is_empty() {
+        changes.append(&txn).await?;
+    }
+    txn.commit().await?;
+    let one = |(id, external_id): &(TaskId, Option<String>)| {
+        made.get(id).or_else(|| known.get(external_id.as_ref()?)).cloned()
+    };
+    Ok(Created { tasks: order.iter().filter_map(one).collect(), created: added.len() })
+}
+
+/// What changes about tasks, as it was sent.
+#[derive(Clone, Debug)]
+pub struct UpdateTasks {
+    /// Which.
+    pub tasks: Vec<TaskId>,
+    /// Higher is handed out first.
+    pub priority: Option<i32>,
+    /// Whom the first free slot of each waits for.
+    pub reserved_for: Option<UserId>,
+    /// Whether reservations end (before a new one begins).
+    pub clear_reservation: bool,
+}
+
+/// Changes priority and reservations; takes a manager.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], [`ServiceError::Forbidden`], [`ServiceError::Invalid`], [`ServiceError::LimitExceeded`],
+/// [`ServiceError::Transition`] when a task has no free slot to reserve.
+#[tracing::instrument(skip_all, fields(user.id = %viewer.user.id))]
+pub async fn update(app: &App, viewer: &Viewer, change: UpdateTasks) -> Result<Vec<Task>, ServiceError> {
+    let priority = change.priority.map(|priority| task_input::check_priority(priority, "priority")).transpose()?;
+    let txn = app.db.begin().await?;
+    let locked = lock_managed(&txn, viewer, &change.tasks).await?;
+    if let Some(user) = change.reserved_for {
+        must_be_able_to_label(&txn, user, &locked).await?;
+    }
+    if let Some(priority) = priority {
+        slot::set_priority(&txn, &locked.ids, priority).await?;
+    }
+    if change.clear_reservation {
+        slot::clear_reservations(&txn, &locked.ids).await?;
+    }
+    if let Some(user) = change.reserved_for {
+        let free = free_slots(&txn, user, &change.tasks).await?;
+        slot::reserve(&txn, &free, user).await?;
+    }
+    let tasks = repo::update_all(&txn, &locked.ids, TaskChanges { state: None, priority }).await?;
+    let payload = json!({ "priority": priority, "reservedFor": change.reserved_for.map(|user| user.to_string()) });
+    append(&txn, viewer, &tasks, |changes, task| {
+        changes.task(EventType::TaskUpdated, task, payload.clone());
+    })
+    .await?;
+    txn.commit().await?;
+    Ok(in_order(&change.tasks, tasks))
+}
+
+async fn must_be_able_to_label(txn: &Txn, user: UserId, locked: &Locked) -> Result<(), ServiceError> {
+    let roles = member::roles(txn, user, &locked.projects).await?;
+    let able = |project: &ProjectId| roles.get(project).is_some_and(|role| *role >= Role::Annotator);
+    if locked.projects.iter().all(able) {
+        return Ok(());
+    }
+    Err(ServiceError::not_found("annotator of the project", "reservedForUserId"))
+}
+
+/// The slot of each task to reserve: the one that waits for this person already, else the first free one that waits for
+/// nobody.
+async fn free_slots(txn: &Txn, user: UserId, tasks: &[TaskId]) -> Result<Vec<(TaskId, i32)>, ServiceError> {
+    let slots = slot::of_tasks(txn, tasks).await?;
+    let mut free = Vec::with_capacity(tasks.len());
+    for (index, task) in tasks.iter().enumerate() {
+        let open = || slots.get(task).into_iter().flatten().filter(|slot| slot.state == SlotState::Free);
+        let own = open().find(|slot| slot.reserved_for == Some(user));
+        let slot = own.or_else(|| open().find(|slot| slot.reserved_for.is_none()));
+        let slot = slot
+            .ok_or_else(|| ServiceError::transition(format!("taskIds[{index}]"), "the task has no free slot to reserve"))?;
+        free.push((*task, slot.number));
+    }
+    Ok(free)
+}
+
+/// Puts tasks away (which ends leases and reviews) or takes them out again; takes a manager. What is in the wanted state
+/// already is left untouched.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], [`ServiceError::Forbidden`], [`ServiceError::LimitExceeded`].
+#[tracing::instrument(skip_all, fields(user.id = %viewer.user.id))]
+pub async fn archive(app: &App, viewer: &Viewer, ids: Vec<TaskId>, archived: bool) -> Result<Vec<Task>, ServiceError> {
+    let txn = app.db.begin().await?;
+    let mut locked = lock_managed(&txn, viewer, &ids).await?;
+    let moving: Vec<TaskId> = locked
+        .ids
+        .iter()
+        .copied()
+        .filter(|id| locked.tasks.get(id).is_some_and(|task| (task.state == TaskState::Archived) != archived))
+        .collect();
+    if moving.is_empty() {
+        return Ok(in_order(&ids, locked.tasks.into_values().collect()));
+    }
+    let slots = slot::of_tasks(&txn, &moving).await?;
+    let mut targets: BTreeMap<TaskState, Vec<TaskId>> = BTreeMap::new();
+    for id in &moving {
+        let (task, slots) = (&locked.tasks[id], slots.get(id).map_or(&[][..], Vec::as_slice));
+        targets.entry(if archived { TaskState::Archived } else { state_when_unarchived(task, slots) }).or_default().push(*id);
+    }
+    if archived {
+        repo::end_work(&txn, &moving).await?;
+        slot::archive(&txn, &moving).await?;
+    } else {
+        let open = targets.iter().filter(|(state, _)| **state != TaskState::Quarantined).flat_map(|(_, ids)| ids);
+        slot::unarchive(&txn, &open.copied().collect::<Vec<_>>()).await?;
+    }
+    let mut moved = Vec::with_capacity(moving.len());
+    for (state, ids) in targets {
+        moved.extend(repo::update_all(&txn, &ids, TaskChanges { state: Some(state), priority: None }).await?);
+    }
+    append(&txn, viewer, &moved, |changes, task| {
+        let from = locked.tasks[&task.id].state;
+        changes.task(EventType::TaskStateChanged, task, json!({ "from": from, "to": task.state }));
+        changes.count(task.stream, Counter::Tasks(from), -1);
+        changes.count(task.stream, Counter::Tasks(task.state), 1);
+        let slots = slots.get(&task.id).map_or(&[][..], Vec::as_slice);
+        changes.count(task.stream, Counter::Claimable, claimable(task.state, slots) - claimable(from, slots));
+    })
+    .await?;
+    txn.commit().await?;
+    locked.tasks.extend(moved.into_iter().map(|task| (task.id, task)));
+    Ok(in_order(&ids, locked.tasks.into_values().collect()))
+}
+
+fn state_when_unarchived(task: &Task, slots: &[Slot]) -> TaskState {
+    let states: Vec<SlotState> = slots.iter().map(|slot| slot.state).collect();
+    let quarantined = task.quarantine_reason.is_some();
+    life_cycle::by_slots(life_cycle::Facts { slots: &states, round: task.round, quarantined })
+}
+
+/// Slots of a task in `state` that can be claimed.
+fn claimable(state: TaskState, slots: &[Slot]) -> i64 {
+    if matches!(state, TaskState::Archived | TaskState::Quarantined) {
+        return 0;
+    }
+    slots.iter().map(|slot| i64::from(slot.state == SlotState::Free)).sum()
+}
+
+/// Tasks held by the transaction, which the viewer manages.
+struct Locked {
+    tasks: HashMap<TaskId, Task>,
+    ids: Vec<TaskId>,
+    projects: Vec<ProjectId>,
+}
+
+async fn lock_managed(txn: &Txn, viewer: &Viewer, ids: &[TaskId]) -> Result<Locked, ServiceError> {
+    validate::count("taskIds", ids.len(), limits::TASKS, "tasks")?;
+    let tasks = repo::lock_all(txn, viewer.scope(), ids).await?;
+    for (index, id) in ids.iter().enumerate() {
+        if !tasks.contains_key(id) {
+            return Err(ServiceError::not_found("task", format!("taskIds[{index}]")));
+        }
+    }
+    let mut projects: Vec<ProjectId> = tasks.values().map(|task| task.project).collect();
+    projects.sort_unstable();
+    projects.dedup();
+    if !viewer.user.admin {
+        let roles = member::roles(txn, viewer.user.id, &projects).await?;
+        for project in &projects {
+            let role = roles.get(project).ok_or_else(|| ServiceError::not_found("task", "taskIds"))?;
+            must(Standing::Member(*role), Action::ManageTasks)?;
+        }
+    }
+    let mut ids: Vec<TaskId> = tasks.keys().copied().collect();
+    ids.sort_unstable();
+    Ok(Locked { tasks, ids, projects })
+}
+
+/// Appends what `describe` says of each task, project by project in ascending order (the lock order).
+async fn append(
+    txn: &Txn,
+    viewer: &Viewer,
+    tasks: &[Task],
+    describe: impl Fn(&mut Changes, &Task),
+) -> Result<(), ServiceError> {
+    let mut by_project: BTreeMap<ProjectId, Changes> = BTreeMap::new();
+    for task in tasks {
+        let changes = by_project.entry(task.project);
+        describe(changes.or_insert_with(|| Changes::new(task.project, Some(viewer.user.id))), task);
+    }
+    for (_, changes) in by_project {
+        changes.append(txn).await?;
+    }
+    Ok(())
+}
+
+fn in_order(ids: &[TaskId], tasks: Vec<Task>) -> Vec<Task> {
+    let by_id: HashMap<TaskId, Task> = tasks.into_iter().map(|task| (task.id, task)).collect();
+    ids.iter().filter_map(|id| by_id.get(id).cloned()).collect()
+}
