@@ -1,0 +1,2 @@
+//! The contract of the schema.
+fn main() {}

@@ -4,8 +4,13 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 
 /// PostgreSQL's name, SQLite's name. What SQLite stores: 16 bytes, JSON text, RFC 3339 text, bytes.
-const SQLITE_TYPES: [(&str, &str); 5] =
-    [(" uuid", " blob"), (" jsonb", " text"), (" timestamptz", " text"), (" bytea", " blob"), (" double precision", " real")];
+const SQLITE_TYPES: [(&str, &str); 5] = [
+    (" uuid", " blob"),
+    (" jsonb", " text"),
+    (" timestamptz", " text"),
+    (" bytea", " blob"),
+    (" double precision", " real"),
+];
 
 /// Runs the statements of `sql`, separated by semicolons; `{now}` is the current time.
 pub(crate) async fn run(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {

@@ -61,7 +61,15 @@ mod tests {
     #[test]
     fn what_is_no_cursor_is_refused() {
         let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
-        for text in ["".to_owned(), "###".to_owned(), encoded("1"), encoded("1.-2"), encoded("1.x"), encoded("1.99999999999999999999"), "A".repeat(100_000)] {
+        for text in [
+            "".to_owned(),
+            "###".to_owned(),
+            encoded("1"),
+            encoded("1.-2"),
+            encoded("1.x"),
+            encoded("1.99999999999999999999"),
+            "A".repeat(100_000),
+        ] {
             assert_eq!(text.parse::<EventCursor>(), Err(CursorError), "{text:.40}");
         }
     }

@@ -112,7 +112,9 @@ mod tests {
 
     #[test]
     fn what_is_no_id_is_refused() {
-        for text in ["", "task", "task_", "task_zzzzzzzzzzzzzzzzzzzzzzzzzz", "TASK_01h455vb4pex5vsknk084sn02q", "task_01h455\0"] {
+        for text in
+            ["", "task", "task_", "task_zzzzzzzzzzzzzzzzzzzzzzzzzz", "TASK_01h455vb4pex5vsknk084sn02q", "task_01h455\0"]
+        {
             assert!(text.parse::<TaskId>().is_err(), "{text:?}");
         }
         assert!("cat_01h455vb4pex5vsknk084sn02q".parse::<AnyId>().is_err());

@@ -164,6 +164,9 @@ mod tests {
     #[test]
     fn a_cursor_gives_its_key_back() {
         let text = encode(&(5, 9_u64));
-        assert_eq!(arguments(Some(1), None, Some(&text)).parse(), Ok(Page { size: 1, backward: false, after: Some((5, 9_u64)), before: None }));
+        assert_eq!(
+            arguments(Some(1), None, Some(&text)).parse(),
+            Ok(Page { size: 1, backward: false, after: Some((5, 9_u64)), before: None })
+        );
     }
 }

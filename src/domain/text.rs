@@ -66,7 +66,7 @@ mod tests {
         for (case, text, want) in [
             ("plain", "cells", Ok("cells".to_owned())),
             ("spaces around", "  cells \n", Ok("cells".to_owned())),
-            ("any script", "Zellen 細胞 🩸", Ok("Zellen 細胞 🩸".to_owned())),
+            ("any script", "Zelle 細胞 🩸", Ok("Zelle 細胞 🩸".to_owned())),
             ("empty", " ", Err(TextError::Empty)),
             ("too long", "aaaaaaaaaaa", Err(TextError::TooLong(10))),
             ("NUL", "a\0b", Err(TextError::ControlCharacter)),

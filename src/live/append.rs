@@ -70,6 +70,7 @@ impl Changes {
         }
         event::insert(txn, project, by, placed).await?;
         let deltas = counts.into_iter().filter(|(_, delta)| *delta != 0);
-        event::add_counts(txn, project, deltas.map(|((stream, counter), delta)| (stream, counter, delta)).collect()).await
+        event::add_counts(txn, project, deltas.map(|((stream, counter), delta)| (stream, counter, delta)).collect())
+            .await
     }
 }

@@ -56,8 +56,12 @@ pub async fn replay(
         let cursor = EventCursor { epoch, positions: ranges.iter().map(|range| range.top).collect() };
         return Ok(Replay { resync: Some(reason), events: Vec::new(), cursor, has_more: false });
     }
-    let behind: Vec<(i32, i64)> =
-        ranges.iter().zip(&cursor.positions).filter(|(range, seen)| range.top > **seen).map(|(range, seen)| (range.stream, *seen)).collect();
+    let behind: Vec<(i32, i64)> = ranges
+        .iter()
+        .zip(&cursor.positions)
+        .filter(|(range, seen)| range.top > **seen)
+        .map(|(range, seen)| (range.stream, *seen))
+        .collect();
     let found = event::read(db, project, &behind, limit as u64 + 1).await?;
     let mut merged = merge_by_time(found);
     let has_more = merged.len() > limit;
@@ -96,7 +100,8 @@ fn merge_by_time(events: Vec<StoredEvent>) -> Vec<StoredEvent> {
         }
     }
     let mut merged = Vec::new();
-    while let Some(next) = streams.iter_mut().min_by_key(|stream| stream.front().map(|event| (event.at, event.stream))) {
+    while let Some(next) = streams.iter_mut().min_by_key(|stream| stream.front().map(|event| (event.at, event.stream)))
+    {
         merged.extend(next.pop_front());
         streams.retain(|stream| !stream.is_empty());
     }

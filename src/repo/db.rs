@@ -137,13 +137,10 @@ fn options(connect: &Connect) -> ConnectOptions {
                 .statement_cache_capacity(STATEMENT_CACHE)
         })
         .map_sqlx_postgres_opts(|postgres| {
-            postgres
-                .statement_cache_capacity(STATEMENT_CACHE)
-                .application_name("concord")
-                .options([
-                    ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string().as_str()),
-                    ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
-                ])
+            postgres.statement_cache_capacity(STATEMENT_CACHE).application_name("concord").options([
+                ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string().as_str()),
+                ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+            ])
         });
     options
 }

@@ -100,12 +100,7 @@ pub async fn create_streams(conn: &impl Conn, project: ProjectId, streams: i32) 
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn take_positions(
-    conn: &impl Conn,
-    project: ProjectId,
-    stream: i32,
-    count: i64,
-) -> Result<i64, RepoError> {
+pub async fn take_positions(conn: &impl Conn, project: ProjectId, stream: i32, count: i64) -> Result<i64, RepoError> {
     use event_stream::Column as C;
     let update = Query::update()
         .table(event_stream::Entity)
@@ -217,7 +212,11 @@ pub async fn ranges(conn: &impl Conn, project: ProjectId) -> Result<(i64, Vec<Ra
     let rows = conn.query_all(&select).await?;
     let epoch = rows.first().ok_or(RepoError::NotFound)?.try_get("", "epoch")?;
     let ranges = rows.iter().map(|row| {
-        Ok(Range { stream: row.try_get("", "number")?, bottom: row.try_get("", "bottom")?, top: row.try_get("", "top")? })
+        Ok(Range {
+            stream: row.try_get("", "number")?,
+            bottom: row.try_get("", "bottom")?,
+            top: row.try_get("", "top")?,
+        })
     });
     Ok((epoch, ranges.collect::<Result<_, RepoError>>()?))
 }

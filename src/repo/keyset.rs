@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use sea_orm::{
     FromQueryResult, Value,
     sea_query::{
-        Alias, Condition, DynIden, Expr, ExprTrait, IntoIden, Order, Query, SelectStatement,
-        UnionType, WindowStatement,
+        Alias, Condition, DynIden, Expr, ExprTrait, IntoIden, Order, Query, SelectStatement, UnionType, WindowStatement,
     },
 };
 use uuid::Uuid;

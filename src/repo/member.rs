@@ -117,7 +117,13 @@ pub async fn pages(
 ) -> Result<HashMap<ProjectId, Slice<Member>>, RepoError> {
     let page = keyset::bind(page, |id| [id.into()]);
     let parents = keyset::Parents::new(Column::ProjectId, projects.iter().map(|id| id.0));
-    let found = keyset::slices::<Model, _, 1>(conn, Entity::find().into_query(), parents, [keyset::ascending(Column::UserId)], page);
+    let found = keyset::slices::<Model, _, 1>(
+        conn,
+        Entity::find().into_query(),
+        parents,
+        [keyset::ascending(Column::UserId)],
+        page,
+    );
     Ok(found.await?.into_iter().map(|(id, slice)| (ProjectId(id), slice)).collect())
 }
 

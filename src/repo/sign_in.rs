@@ -191,7 +191,8 @@ pub async fn add_failure(conn: &impl Conn, subjects: &[String]) -> Result<(), Re
         insert.values_panic([value(subject), value(1), clock::now(conn)]);
     }
     let more = Expr::col((Entity, Column::Failures)).add(1);
-    let again = OnConflict::column(Column::Subject).update_column(Column::LastAt).value(Column::Failures, more).to_owned();
+    let again =
+        OnConflict::column(Column::Subject).update_column(Column::LastAt).value(Column::Failures, more).to_owned();
     conn.execute(insert.on_conflict(again)).await?;
     Ok(())
 }

@@ -38,10 +38,7 @@ where
 }
 
 /// The first row that a SELECT, or an INSERT or UPDATE with RETURNING, gives, as a record.
-pub(super) async fn one<M, T>(
-    conn: &impl Conn,
-    statement: &impl StatementBuilder,
-) -> Result<Option<T>, RepoError>
+pub(super) async fn one<M, T>(conn: &impl Conn, statement: &impl StatementBuilder) -> Result<Option<T>, RepoError>
 where
     M: FromQueryResult,
     T: TryFrom<M, Error = RepoError>,

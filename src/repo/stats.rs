@@ -7,10 +7,7 @@ use sea_orm::{
 };
 
 use crate::{
-    domain::{
-        ids::ProjectId,
-        words::TaskState,
-    },
+    domain::{ids::ProjectId, words::TaskState},
     repo::{Conn, RepoError, clock},
 };
 

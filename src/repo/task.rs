@@ -288,7 +288,8 @@ pub async fn update_all(conn: &impl Conn, ids: &[TaskId], changes: TaskChanges) 
         if state == TaskState::Archived {
             // Ends a review; its fence is raised, so what the reviewer sends later is recognised.
             let in_review = Expr::col(Column::ReviewerId).is_not_null();
-            let epoch = Expr::case(in_review, Expr::col(Column::ReviewEpoch).add(1)).finally(Expr::col(Column::ReviewEpoch));
+            let epoch =
+                Expr::case(in_review, Expr::col(Column::ReviewEpoch).add(1)).finally(Expr::col(Column::ReviewEpoch));
             update.value(Column::ReviewEpoch, epoch);
             update.value(Column::ReviewerId, None::<Uuid>).value(Column::ReviewExpiresAt, None::<DateTime<Utc>>);
         }

@@ -4,10 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use entity::template::{Column, Entity, Model};
-use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryTrait,
-    sea_query::ExprTrait,
-};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryTrait, sea_query::ExprTrait};
 
 use crate::{
     domain::{

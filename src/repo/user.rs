@@ -190,9 +190,8 @@ pub async fn find_visible(conn: &impl Conn, scope: Scope, id: UserId) -> Result<
             .from(entity::project_member::Entity)
             .cond_where(super::scope::visible(scope, entity::project_member::Column::ProjectId))
             .to_owned();
-        select.cond_where(
-            sea_orm::Condition::any().add(Column::Id.eq(scope.user.0)).add(Column::Id.in_subquery(known)),
-        );
+        select
+            .cond_where(sea_orm::Condition::any().add(Column::Id.eq(scope.user.0)).add(Column::Id.in_subquery(known)));
     }
     sql::one::<Model, User>(conn, &select).await
 }

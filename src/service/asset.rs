@@ -74,8 +74,9 @@ pub async fn request_uploads(
         .enumerate()
         .map(|(index, file)| new_asset(project.id, &format!("files[{index}]"), file))
         .collect::<Result<Vec<_>, _>>()?;
+    let urls = app.urls().await?;
     let uploads = assets.iter().map(|asset| {
-        let (url, expires_at) = app.urls.sign(Permit::Write, asset.id, app.db.clock().process_now());
+        let (url, expires_at) = urls.sign(Permit::Write, asset.id, app.db.clock().process_now());
         Upload { asset: asset.id, url, content_type: asset.declared.content_type.clone(), expires_at }
     });
     let uploads = uploads.collect();
@@ -137,7 +138,7 @@ pub async fn receive(app: &App, request: SignedRequest<'_>, body: ByteStream) ->
 
 async fn signed(app: &App, request: &SignedRequest<'_>) -> Result<Asset, ServiceError> {
     let now = app.db.clock().process_now();
-    if !app.urls.allows(request.permit, request.asset, request.expires, request.signature, now) {
+    if !app.urls().await?.allows(request.permit, request.asset, request.expires, request.signature, now) {
         return Err(ServiceError::Forbidden("the URL's signature is wrong or has expired; ask for a new URL"));
     }
     let asset = repo::find_signed(&app.db, request.asset).await?;
@@ -176,9 +177,14 @@ pub async fn read(app: &App, download: &Download, range: Option<Range<u64>>) -> 
 }
 
 /// A URL under which the bytes of a READY asset can be read for a while; the caller has seen the asset.
-#[must_use]
-pub fn read_url(app: &App, asset: &Asset) -> Option<String> {
-    (asset.state == AssetState::Ready).then(|| app.urls.sign(Permit::Read, asset.id, app.db.clock().process_now()).0)
+///
+/// # Errors
+/// [`ServiceError`] of the database, from which the signing key comes once.
+pub async fn read_url(app: &App, asset: &Asset) -> Result<Option<String>, ServiceError> {
+    if asset.state != AssetState::Ready {
+        return Ok(None);
+    }
+    Ok(Some(app.urls().await?.sign(Permit::Read, asset.id, app.db.clock().process_now()).0))
 }
 
 /// Uploads checked at once in one request.
@@ -201,10 +207,13 @@ pub async fn complete_uploads(app: &App, viewer: &Viewer, ids: Vec<AssetId>) -> 
         }
     }
     must_manage(app, viewer, assets.values().map(|asset| asset.project).collect()).await?;
-    let pending = ids.iter().enumerate().filter_map(|(index, id)| Some((index, assets.get(id)?)));
-    let pending = pending.filter(|(_, asset)| asset.state == AssetState::Pending);
-    let checks = stream::iter(pending.map(|(index, asset)| check(app, viewer, asset, field(index))));
-    let completions: Vec<(AssetId, Completion)> = checks.buffered(CHECKED_AT_ONCE).try_collect().await?;
+    let mut checks = Vec::with_capacity(ids.len());
+    for (index, id) in ids.iter().enumerate() {
+        if let Some(asset) = assets.get(id).filter(|asset| asset.state == AssetState::Pending) {
+            checks.push(check(app, viewer, asset, field(index)));
+        }
+    }
+    let completions = stream::iter(checks).buffered(CHECKED_AT_ONCE).try_collect().await?;
     write(app, viewer, &ids, completions).await
 }
 
@@ -222,10 +231,18 @@ async fn must_manage(app: &App, viewer: &Viewer, mut projects: Vec<ProjectId>) -
     Ok(())
 }
 
-async fn check(app: &App, viewer: &Viewer, asset: &Asset, field: String) -> Result<(AssetId, Completion), ServiceError> {
+async fn check(
+    app: &App,
+    viewer: &Viewer,
+    asset: &Asset,
+    field: String,
+) -> Result<(AssetId, Completion), ServiceError> {
     let stream = match app.storage.read(&asset.storage_key, None).await {
         Err(StorageError::NotFound) => {
-            return Err(ServiceError::transition(field, "its bytes have not arrived; PUT them to the upload URL first"));
+            return Err(ServiceError::transition(
+                field,
+                "its bytes have not arrived; PUT them to the upload URL first",
+            ));
         }
         other => other?,
     };

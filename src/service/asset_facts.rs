@@ -83,11 +83,16 @@ fn identify_text(head: &[u8], declared: &str) -> (String, Option<MediaType>) {
     let start = String::from_utf8_lossy(&head[..head.len().min(4_096)]).to_ascii_lowercase();
     let start = start.trim_start_matches('\u{feff}').trim_start();
     let declared = normalized(declared);
-    if start.starts_with("<svg") || (start.starts_with("<?xml") && start.contains("<svg")) || declared == "image/svg+xml" {
+    if start.starts_with("<svg")
+        || (start.starts_with("<?xml") && start.contains("<svg"))
+        || declared == "image/svg+xml"
+    {
         ("image/svg+xml".to_owned(), Some(MediaType::Image))
     } else if start.starts_with("<!doctype html") || start.starts_with("<html") || declared == "text/html" {
         ("text/html".to_owned(), Some(MediaType::Text))
-    } else if declared.starts_with("text/") || ["application/json", "application/x-ndjson", "application/xml"].contains(&declared.as_str()) {
+    } else if declared.starts_with("text/")
+        || ["application/json", "application/x-ndjson", "application/xml"].contains(&declared.as_str())
+    {
         (declared, Some(MediaType::Text))
     } else {
         ("text/plain".to_owned(), Some(MediaType::Text))
@@ -126,7 +131,10 @@ impl Facts {
     /// Holds what was found against what the uploader announced.
     pub(crate) fn check(self, declared: &crate::repo::asset::Declared) -> Completion {
         if self.size_bytes != declared.size_bytes {
-            return Completion::Rejected(format!("{} bytes were announced, {} arrived", declared.size_bytes, self.size_bytes));
+            return Completion::Rejected(format!(
+                "{} bytes were announced, {} arrived",
+                declared.size_bytes, self.size_bytes
+            ));
         }
         if let Some(sha256) = &declared.sha256
             && !sha256.eq_ignore_ascii_case(&self.sha256)
@@ -137,8 +145,14 @@ impl Facts {
         if announced != self.content_type && announced != "application/octet-stream" {
             return Completion::Rejected(format!("{announced} was announced, but the bytes are {}", self.content_type));
         }
-        if self.media_type == Some(MediaType::Image) && self.dimensions_px.is_none() && self.content_type != "image/svg+xml" {
-            return Completion::Rejected(format!("the bytes look like {}, but are no readable picture", self.content_type));
+        if self.media_type == Some(MediaType::Image)
+            && self.dimensions_px.is_none()
+            && self.content_type != "image/svg+xml"
+        {
+            return Completion::Rejected(format!(
+                "the bytes look like {}, but are no readable picture",
+                self.content_type
+            ));
         }
         let Self { size_bytes, sha256, content_type, media_type, dimensions_px } = self;
         Completion::Ready { media_type, content_type, size_bytes, sha256, dimensions_px }
@@ -190,15 +204,33 @@ mod tests {
             ("a picture", PNG, "text/plain", "image/png", Some(MediaType::Image), Some((5, 3))),
             ("a text", b"hello", "text/plain; charset=utf-8", "text/plain", Some(MediaType::Text), None),
             ("JSON", b"{}", "application/json", "application/json", Some(MediaType::Text), None),
-            ("HTML that says it is text", b"<!DOCTYPE html><p>", "text/plain", "text/html", Some(MediaType::Text), None),
+            (
+                "HTML that says it is text",
+                b"<!DOCTYPE html><p>",
+                "text/plain",
+                "text/html",
+                Some(MediaType::Text),
+                None,
+            ),
             ("SVG", b"<?xml version='1.0'?><svg/>", "image/png", "image/svg+xml", Some(MediaType::Image), None),
             ("an archive", b"PK\x03\x04rest", "application/zip", "application/zip", None, None),
             ("not UTF-8", b"\xff\xfe\xfd", "text/plain", "application/octet-stream", None, None),
             ("a NUL in text", b"a\0b", "text/plain", "application/octet-stream", None, None),
-            ("a point cloud", b"# .PCD v0.7", "application/octet-stream", "application/octet-stream", Some(MediaType::PointCloud), None),
+            (
+                "a point cloud",
+                b"# .PCD v0.7",
+                "application/octet-stream",
+                "application/octet-stream",
+                Some(MediaType::PointCloud),
+                None,
+            ),
         ] {
             let found = facts(&[bytes], Hint { content_type: declared, ..HINT }).await;
-            assert_eq!((found.content_type.as_str(), found.media_type, found.dimensions_px), (content_type, media_type, dimensions), "{case}");
+            assert_eq!(
+                (found.content_type.as_str(), found.media_type, found.dimensions_px),
+                (content_type, media_type, dimensions),
+                "{case}"
+            );
         }
     }
 

@@ -25,7 +25,12 @@ use std::sync::Arc;
 pub use error::ServiceError;
 pub use identity::Viewer;
 
-use crate::{backend::storage::Storage, repo::Db};
+use tokio::sync::OnceCell;
+
+use crate::{
+    backend::storage::Storage,
+    repo::{Db, instance},
+};
 
 /// What the use cases work with. Made once, by the composition root.
 pub struct App {
@@ -35,8 +40,8 @@ pub struct App {
     pub storage: Arc<dyn Storage>,
     /// The address people reach this server at, without a slash at its end.
     pub public_url: String,
-    /// Signs URLs of files.
-    pub(crate) urls: signed_url::Signer,
+    /// Signs URLs of files, with a key that the database has once there is a schema.
+    urls: OnceCell<signed_url::Signer>,
     /// Bounds password hashing, which is made to be slow.
     pub(crate) passwords: password::Hasher,
     /// Statistics that are costly to compute.
@@ -50,19 +55,25 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// Puts the use cases together over their backends; makes the installation's signing key at the first start.
-    ///
-    /// # Errors
-    /// [`ServiceError`] when the database does not answer.
-    pub async fn new(db: Db, storage: Arc<dyn Storage>, public_url: String) -> Result<Self, ServiceError> {
-        let key = crate::repo::instance::signing_key(&db, &secret::random_bytes()?).await?;
-        Ok(Self {
-            urls: signed_url::Signer::new(&key, &public_url),
+    /// Puts the use cases together over their backends.
+    #[must_use]
+    pub fn new(db: Db, storage: Arc<dyn Storage>, public_url: String) -> Self {
+        Self {
+            urls: OnceCell::new(),
             passwords: password::Hasher::default(),
             stats: stats::Cache::default(),
             db,
             storage,
             public_url,
-        })
+        }
+    }
+
+    /// The signer of file URLs; makes the installation's key when it is first wanted.
+    pub(crate) async fn urls(&self) -> Result<&signed_url::Signer, ServiceError> {
+        let make = || async {
+            let key = instance::signing_key(&self.db, &secret::random_bytes()?).await?;
+            Ok(signed_url::Signer::new(&key, &self.public_url))
+        };
+        self.urls.get_or_try_init(make).await
     }
 }

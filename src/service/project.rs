@@ -181,11 +181,7 @@ pub async fn set_member(
 ///
 /// # Errors
 /// [`ServiceError`] of the database.
-pub async fn find(
-    app: &App,
-    viewer: &Viewer,
-    id: ProjectId,
-) -> Result<Option<(Project, Standing)>, ServiceError> {
+pub async fn find(app: &App, viewer: &Viewer, id: ProjectId) -> Result<Option<(Project, Standing)>, ServiceError> {
     Ok(repo::find(&app.db, viewer.scope(), id).await?)
 }
 

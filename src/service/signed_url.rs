@@ -50,13 +50,22 @@ impl Signer {
             Permit::Write => now + WRITE_SECONDS,
             Permit::Read => (now / READ_SECONDS + 2) * READ_SECONDS,
         };
-        let signature: String = self.signature(permit, asset, expires).iter().map(|byte| format!("{byte:02x}")).collect();
-        let url = format!("{}/{asset}?permit={}&expires={expires}&signature={signature}", self.files_url, permit.as_str());
+        let signature: String =
+            self.signature(permit, asset, expires).iter().map(|byte| format!("{byte:02x}")).collect();
+        let url =
+            format!("{}/{asset}?permit={}&expires={expires}&signature={signature}", self.files_url, permit.as_str());
         (url, DateTime::from_timestamp(expires, 0).unwrap_or_default())
     }
 
     /// Whether `signature` (hexadecimal) allows `permit` on `asset` now.
-    pub(crate) fn allows(&self, permit: Permit, asset: AssetId, expires: i64, signature: &str, now: DateTime<Utc>) -> bool {
+    pub(crate) fn allows(
+        &self,
+        permit: Permit,
+        asset: AssetId,
+        expires: i64,
+        signature: &str,
+        now: DateTime<Utc>,
+    ) -> bool {
         let bytes: Option<Vec<u8>> =
             (0..signature.len()).step_by(2).map(|at| u8::from_str_radix(signature.get(at..at + 2)?, 16).ok()).collect();
         let fits = bytes.is_some_and(|bytes| self.message(permit, asset, expires).verify_slice(&bytes).is_ok());

@@ -63,8 +63,7 @@ pub async fn create(
     let order: Vec<(TaskId, Option<String>)> = new.iter().map(|task| (task.id, task.external_id.clone())).collect();
     let external_ids: Vec<String> = order.iter().filter_map(|(_, external_id)| external_id.clone()).collect();
     let streams: HashMap<TaskId, i32> = new.iter().map(|task| (task.id, task.stream)).collect();
-    let batch =
-        Batch { project: project.id, template: template.id, overlap: project.overlap, by: viewer.user.id };
+    let batch = Batch { project: project.id, template: template.id, overlap: project.overlap, by: viewer.user.id };
 
     let txn = app.db.begin().await?;
     let added = repo::insert(&txn, batch, new).await?;
@@ -157,8 +156,9 @@ async fn free_slots(txn: &Txn, user: UserId, tasks: &[TaskId]) -> Result<Vec<(Ta
         let open = || slots.get(task).into_iter().flatten().filter(|slot| slot.state == SlotState::Free);
         let own = open().find(|slot| slot.reserved_for == Some(user));
         let slot = own.or_else(|| open().find(|slot| slot.reserved_for.is_none()));
-        let slot = slot
-            .ok_or_else(|| ServiceError::transition(format!("taskIds[{index}]"), "the task has no free slot to reserve"))?;
+        let slot = slot.ok_or_else(|| {
+            ServiceError::transition(format!("taskIds[{index}]"), "the task has no free slot to reserve")
+        })?;
         free.push((*task, slot.number));
     }
     Ok(free)
@@ -186,7 +186,10 @@ pub async fn archive(app: &App, viewer: &Viewer, ids: Vec<TaskId>, archived: boo
     let mut targets: BTreeMap<TaskState, Vec<TaskId>> = BTreeMap::new();
     for id in &moving {
         let (task, slots) = (&locked.tasks[id], slots.get(id).map_or(&[][..], Vec::as_slice));
-        targets.entry(if archived { TaskState::Archived } else { state_when_unarchived(task, slots) }).or_default().push(*id);
+        targets
+            .entry(if archived { TaskState::Archived } else { state_when_unarchived(task, slots) })
+            .or_default()
+            .push(*id);
     }
     if archived {
         repo::end_work(&txn, &moving).await?;

@@ -116,7 +116,8 @@ pub async fn create_first_admin(app: &App) -> Result<Option<User>, ServiceError>
     if repo::any(&app.db).await? {
         return Ok(None);
     }
-    let first = NewUser { email: "admin@localhost".to_owned(), name: "Admin".to_owned(), admin: true, password_hash: None };
+    let first =
+        NewUser { email: "admin@localhost".to_owned(), name: "Admin".to_owned(), admin: true, password_hash: None };
     match repo::insert(&app.db, first).await {
         Ok(user) => Ok(Some(user)),
         Err(RepoError::Duplicate) => Ok(None),

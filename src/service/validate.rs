@@ -19,7 +19,8 @@ pub(crate) fn name(field: &str, value: &str) -> Result<String, ServiceError> {
 /// An e-mail address in lower case: something, an @, something with no white space.
 pub(crate) fn email(field: &str, value: &str) -> Result<String, ServiceError> {
     let email = text::name(value, limits::EMAIL_CHARS).map_err(|error| ServiceError::invalid(field, error))?;
-    let looks_right = email.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
+    let looks_right =
+        email.split_once('@').is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
     if looks_right && !email.contains(char::is_whitespace) {
         Ok(email.to_lowercase())
     } else {

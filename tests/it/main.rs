@@ -1,1 +1,16 @@
-fn main() {}
+//! The one integration test binary. Every test runs against SQLite and against a PostgreSQL that the harness starts;
+//! a server that cannot be started fails the run, nothing is skipped.
+
+mod harness;
+
+mod project_settings;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let trials: Vec<Trial> = [project_settings::trials()].into_iter().flatten().collect();
+    harness::run(&arguments, trials)
+}

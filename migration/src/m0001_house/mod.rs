@@ -26,7 +26,8 @@ impl MigrationTrait for House {
         for file in TABLES {
             ddl::run(manager, file).await?;
         }
-        let seed = "INSERT INTO instance (id, epoch, schema_version, oldest_reader, created_at) VALUES (1, 1, 1, 1, {now})";
+        let seed =
+            "INSERT INTO instance (id, epoch, schema_version, oldest_reader, created_at) VALUES (1, 1, 1, 1, {now})";
         ddl::run(manager, seed).await
     }
 

@@ -4,6 +4,7 @@ use std::{
     io::{self, SeekFrom},
     ops::Range,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use futures::StreamExt;
@@ -19,6 +20,9 @@ use super::{ByteStream, Storage, StorageError};
 /// Bytes read from a file at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// Age at which a half-written file has no writer any more.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The embedded default: a folder of this machine.
 #[derive(Debug)]
 pub struct FileStorage {
@@ -32,10 +36,15 @@ impl FileStorage {
     /// The file system's.
     pub async fn open(root: PathBuf) -> io::Result<Self> {
         let incoming = root.join(INCOMING);
-        if fs::try_exists(&incoming).await? {
-            fs::remove_dir_all(&incoming).await?;
-        }
         fs::create_dir_all(&incoming).await?;
+        let mut files = fs::read_dir(&incoming).await?;
+        while let Some(file) = files.next_entry().await? {
+            // Another process may be writing here right now: only what no upload can still be working on goes.
+            let age = file.metadata().await?.modified()?.elapsed().unwrap_or_default();
+            if age > ABANDONED {
+                fs::remove_file(file.path()).await?;
+            }
+        }
         Ok(Self { root })
     }
 

@@ -1,0 +1,150 @@
+//! The composition root: from a configuration to a server that runs. The only place that picks an implementation.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    backend::storage::FileStorage,
+    config::Config,
+    graphql::{Api, OnResolve, Options},
+    http::{self, Server},
+    repo::{
+        Connect, Db,
+        schema::{self, Direction, Fit},
+    },
+    service::{App, sign_in, user},
+    telemetry::Metrics,
+};
+
+/// How long requests that run may go on after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(25);
+/// How often a server that waits for its schema looks again.
+const SCHEMA_POLL: Duration = Duration::from_secs(1);
+
+/// A server with its doors open.
+#[derive(Debug)]
+pub struct Running {
+    /// The handlers' state.
+    pub server: Arc<Server>,
+    /// Where the API is.
+    pub address: SocketAddr,
+    /// Where metrics are.
+    pub admin_address: SocketAddr,
+    stop: watch::Sender<bool>,
+    doors: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+/// How to connect to the configured database.
+#[must_use]
+pub fn connect(config: &Config) -> Connect {
+    Connect { url: config.database_url.clone(), max_connections: config.database_connections }
+}
+
+/// The use cases over the configured backends, for the command line. SQLite is brought up to date by itself.
+///
+/// # Errors
+/// When a backend cannot be opened.
+pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
+    let connect = connect(config);
+    if let Some(path) = sqlite_path(&connect.url) {
+        if let Some(folder) = Path::new(path).parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        migrate_unless_newer(&connect).await?;
+    }
+    let db = Db::connect(&connect).await.context("cannot open the database (DATABASE_URL)")?;
+    let storage = FileStorage::open(config.storage_folder.clone()).await;
+    let storage = storage.with_context(|| format!("cannot open the storage {}", config.storage_folder.display()))?;
+    Ok(Arc::new(App::new(db, Arc::new(storage), config.public_url.clone())))
+}
+
+/// An older binary does nothing to a newer schema.
+async fn migrate_unless_newer(connect: &Connect) -> anyhow::Result<()> {
+    let db = Db::connect(connect).await.context("cannot open the database (DATABASE_URL)")?;
+    let fit = schema::fit(&db).await?;
+    db.close().await?;
+    if fit == Fit::TooOld {
+        schema::migrate(connect, Direction::Up).await.context("cannot bring the schema up")?;
+    }
+    Ok(())
+}
+
+fn sqlite_path(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?.trim_start_matches("//");
+    Some(path.split('?').next().unwrap_or(path))
+}
+
+/// Opens the doors. Until the schema fits, only probes are answered.
+///
+/// # Errors
+/// When a backend cannot be opened or an address is taken.
+pub async fn start(config: &Config, on_resolve: Option<OnResolve>) -> anyhow::Result<Running> {
+    let app = use_cases(config).await?;
+    let closed = config.mode == crate::config::Mode::Release;
+    let api = Api::new(app.clone(), Options { closed, on_resolve });
+    let server = Server::new(config, app, api, Metrics::new()?);
+    let listener = TcpListener::bind(config.listen_addr).await;
+    let listener = listener.with_context(|| format!("cannot listen on {} (LISTEN_ADDR)", config.listen_addr))?;
+    let admin = TcpListener::bind(config.admin_addr).await;
+    let admin = admin.with_context(|| format!("cannot listen on {} (ADMIN_ADDR)", config.admin_addr))?;
+    let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
+    let (stop, stopped) = watch::channel(false);
+    let routes = http::router(server.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let serve = axum::serve(listener, routes).with_graceful_shutdown(wait(stopped.clone()));
+    let serve_admin = axum::serve(admin, http::admin_router(server.clone())).with_graceful_shutdown(wait(stopped));
+    let doors = tokio::spawn(async move {
+        let (served, served_admin) = tokio::join!(serve.into_future(), serve_admin.into_future());
+        served.and(served_admin)
+    });
+    Ok(Running { server, address, admin_address, stop, doors })
+}
+
+async fn wait(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a reason to stop as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+impl Running {
+    /// Waits until the schema fits, opens the doors for requests, and makes the first admin of a new installation: the
+    /// sign-in link for it, once.
+    ///
+    /// # Errors
+    /// When the schema is newer than this build, or the database fails in a way that waiting does not mend.
+    pub async fn open(&self) -> anyhow::Result<Option<sign_in::Link>> {
+        let app = self.server.app();
+        let mut told = false;
+        loop {
+            match schema::fit(&app.db).await {
+                Ok(Fit::Ready) => break,
+                Ok(Fit::TooNew) => anyhow::bail!("the schema is newer than this build understands; run a newer build"),
+                Ok(Fit::TooOld) if told => {}
+                Ok(Fit::TooOld) => tracing::warn!("the schema is not up to date; waiting for 'concord migrate'"),
+                Err(error) => tracing::warn!(%error, "waiting for the database"),
+            }
+            told = true;
+            tokio::time::sleep(SCHEMA_POLL).await;
+        }
+        let first = user::create_first_admin(app).await?;
+        let link = match first {
+            Some(admin) => Some(sign_in::link_for(app, &admin).await?),
+            None => None,
+        };
+        self.server.open();
+        Ok(link)
+    }
+
+    /// Asks to be left out of the rotation, lets running requests finish, and closes.
+    ///
+    /// # Errors
+    /// When a door broke, or requests did not finish in time.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.server.drain();
+        let _ = self.stop.send(true);
+        let finished = tokio::time::timeout(DRAIN, self.doors).await;
+        self.server.app().db.close().await?;
+        finished.context("requests did not finish in time")???;
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! The only door from use-case errors to GraphQL, and what every error gets before it leaves.
+
+use std::sync::Arc;
+
+use async_graphql::{Error, ErrorExtensionValues, ServerError, Value};
+
+use crate::{domain::words::ErrorCode, service::ServiceError};
+
+/// Resolver error. Must not implement `Display`: async-graphql turns any `Display` type into its own error on `?` and
+/// would lose the code. `Clone`, because loaders give one error to many fields.
+#[derive(Clone, Debug)]
+pub struct ApiError(Arc<ServiceError>);
+
+impl<E: Into<ServiceError>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        if let ServiceError::Internal(cause) = &error {
+            tracing::error!(error = %cause, "internal error");
+        }
+        Self(Arc::new(error))
+    }
+}
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        let mut extensions = ErrorExtensionValues::default();
+        extensions.set("code", error.0.code().as_str());
+        if let Some(field) = error.0.field() {
+            extensions.set("field", field);
+        }
+        let retry_after = error.0.retry_after();
+        extensions.set("retryable", retry_after.is_some());
+        if let Some(wait) = retry_after {
+            extensions.set("retryAfterMs", u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        }
+        Error { message: error.0.to_string(), source: None, extensions: Some(extensions) }
+    }
+}
+
+impl ApiError {
+    /// The error of a whole request.
+    pub(super) fn into_server_error(self) -> ServerError {
+        let error = Error::from(self);
+        ServerError {
+            message: error.message,
+            source: None,
+            locations: Vec::new(),
+            path: Vec::new(),
+            extensions: error.extensions,
+        }
+    }
+}
+
+/// A request refused before it was executed.
+pub(super) fn refused(code: ErrorCode, message: impl Into<String>) -> ServerError {
+    let mut extensions = ErrorExtensionValues::default();
+    extensions.set("code", code.as_str());
+    extensions.set("retryable", false);
+    let mut error = ServerError::new(message, None);
+    error.extensions = Some(extensions);
+    error
+}
+
+/// Errors of one response.
+const ERRORS: usize = 20;
+/// Characters of one message: documents and values are quoted in some.
+const MESSAGE_CHARS: usize = 500;
+
+/// Gives a code to what has none (the document and its variables are the client's), bounds the list and the messages.
+pub(super) fn complete(errors: &mut Vec<ServerError>) {
+    errors.truncate(ERRORS);
+    for error in errors {
+        let extensions = error.extensions.get_or_insert_default();
+        if extensions.get("code").is_none() {
+            extensions.set("code", ErrorCode::BadUserInput.as_str());
+            extensions.set("retryable", Value::Boolean(false));
+        }
+        if let Some((end, _)) = error.message.char_indices().nth(MESSAGE_CHARS) {
+            error.message.truncate(end);
+            error.message.push('…');
+        }
+    }
+}

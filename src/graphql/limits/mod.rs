@@ -1,0 +1,113 @@
+//! What one document may ask for. Looked at before validation, which would itself be costly for a document made to be.
+
+mod document;
+mod tokens;
+
+use std::time::Duration;
+
+use async_graphql::{
+    Request, ServerError,
+    parser::{
+        parse_query,
+        types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
+    },
+};
+
+use crate::{domain::words::ErrorCode, graphql::error::refused};
+
+/// How deep brackets of a document may nest.
+pub(super) const NESTING: usize = 48;
+
+/// The limits of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Lexical tokens of the document.
+    pub tokens: usize,
+    /// Levels of fields.
+    pub depth: u32,
+    /// Points: an object is 1; below a page they count `first` times.
+    pub cost: u64,
+    /// Fields under another name.
+    pub aliases: u64,
+    /// Fields of the operation itself.
+    pub root_fields: u64,
+    /// Fields in all, with fragments spread out.
+    pub fields: u64,
+    /// How long it may take.
+    pub time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            tokens: 10_000,
+            depth: 16,
+            cost: 20_000,
+            aliases: 100,
+            root_fields: 20,
+            fields: 5_000,
+            time: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Limits {
+    /// Parses the document of a request and holds it against the limits.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` naming the limit, `BAD_USER_INPUT` for a document that does not parse.
+    pub fn check(&self, request: &mut Request) -> Result<ExecutableDocument, ServerError> {
+        let too_much = |what: &str, limit: u64| {
+            Err(refused(ErrorCode::LimitExceeded, format!("the document has more than {limit} {what}")))
+        };
+        let tokens = tokens::count(&request.query);
+        if tokens.count > self.tokens {
+            return too_much("tokens", self.tokens as u64);
+        }
+        if tokens.nesting > NESTING {
+            return too_much("levels of brackets", NESTING as u64);
+        }
+        let document = parse_query(&request.query).map_err(|error| {
+            let mut refused = refused(ErrorCode::BadUserInput, error.to_string());
+            refused.locations = error.positions().collect();
+            refused
+        })?;
+        let Some(operation) = operation(&document, request.operation_name.as_deref()) else {
+            return Ok(document); // executing says what is wrong with the name
+        };
+        let measure = document::measure(&document, operation, &request.variables);
+        if measure.cyclic {
+            return Err(refused(ErrorCode::BadUserInput, "a fragment spreads itself"));
+        }
+        for (what, found, limit) in [
+            ("levels of fields", u64::from(measure.depth), u64::from(self.depth)),
+            ("aliases", measure.aliases, self.aliases),
+            ("root fields", measure.root_fields, self.root_fields),
+            ("fields", measure.fields, self.fields),
+            ("points of cost (an object is 1, a page counts first times)", measure.cost, self.cost),
+        ] {
+            if found > limit {
+                return too_much(what, limit);
+            }
+        }
+        Ok(document)
+    }
+}
+
+fn operation<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Option<&'d OperationDefinition> {
+    match &document.operations {
+        DocumentOperations::Single(operation) => Some(&operation.node),
+        DocumentOperations::Multiple(operations) => operations.get(name?).map(|operation| &operation.node),
+    }
+}
+
+/// The type of the operation that a request names; none when it does not parse or name one.
+#[must_use]
+pub fn check_operation(request: &Request) -> Option<OperationType> {
+    let limits = Limits::default();
+    if tokens::count(&request.query).count > limits.tokens {
+        return None;
+    }
+    let document = parse_query(&request.query).ok()?;
+    operation(&document, request.operation_name.as_deref()).map(|operation| operation.ty)
+}

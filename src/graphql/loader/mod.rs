@@ -1,0 +1,62 @@
+//! Edges, loaded in batches: however many rows a page has, an edge of all of them is one statement.
+//!
+//! One set of loaders lives as long as one request and sees what its viewer sees. Nothing is cached, so that what a
+//! mutation answers is what it wrote.
+
+mod children;
+mod rows;
+
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+use async_graphql::dataloader::{DataLoader, Loader};
+pub(super) use children::{AssetsOfProject, AssetsOfTask, Children, CountOf, MembersOfProject, TemplatesOfProject};
+pub(super) use rows::{CountersOf, CurrentTemplate, EmailOf, RoleIn, SlotsOf, StatsOf};
+
+use crate::{
+    graphql::error::ApiError,
+    service::{App, Viewer},
+};
+
+/// The loaders of one request.
+pub(super) struct Loaders(DataLoader<Batches>);
+
+/// Loads any number of keys at once.
+pub(super) struct Batches {
+    app: Arc<App>,
+    viewer: Option<Viewer>,
+}
+
+impl Loaders {
+    pub(super) fn new(app: Arc<App>, viewer: Option<Viewer>) -> Self {
+        Self(DataLoader::new(Batches { app, viewer }, tokio::spawn))
+    }
+
+    /// What belongs to `key`; none when there is nothing.
+    pub(super) async fn find<K>(&self, key: K) -> Result<Option<<Batches as Loader<K>>::Value>, ApiError>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Batches: Loader<K, Error = ApiError>,
+    {
+        self.0.load_one(key).await
+    }
+
+    /// What belongs to `key`, which a foreign key says is there.
+    pub(super) async fn get<K>(&self, key: K) -> Result<<Batches as Loader<K>>::Value, ApiError>
+    where
+        K: Send + Sync + Hash + Eq + Clone + 'static,
+        Batches: Loader<K, Error = ApiError>,
+    {
+        let missing = || crate::service::ServiceError::from(crate::repo::RepoError::NotFound);
+        self.find(key).await?.ok_or_else(|| missing().into())
+    }
+}
+
+/// Groups keys that differ only in their parent.
+fn grouped<K, P, G: Hash + Eq>(keys: &[K], split: impl Fn(&K) -> (G, P)) -> HashMap<G, Vec<P>> {
+    let mut groups: HashMap<G, Vec<P>> = HashMap::new();
+    for key in keys {
+        let (group, parent) = split(key);
+        groups.entry(group).or_default().push(parent);
+    }
+    groups
+}

@@ -1,0 +1,165 @@
+//! Single rows and small lists by key.
+
+use std::collections::HashMap;
+
+use async_graphql::dataloader::Loader;
+
+use crate::{
+    domain::{
+        ids::{AssetId, ProjectId, TaskId, TemplateId, UserId},
+        words::Role,
+    },
+    graphql::{error::ApiError, loader::Batches},
+    repo::{
+        asset::{self, Asset},
+        event, member,
+        project::{self, Project},
+        slot::{self, Slot},
+        stats::Walked,
+        task::{self, Task},
+        template::{self, Template},
+        user::{self, User},
+    },
+    service::stats,
+};
+
+impl Loader<UserId> for Batches {
+    type Value = User;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[UserId]) -> Result<HashMap<UserId, User>, ApiError> {
+        Ok(user::find_all(&self.app.db, keys).await?)
+    }
+}
+
+impl Loader<ProjectId> for Batches {
+    type Value = Project;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[ProjectId]) -> Result<HashMap<ProjectId, Project>, ApiError> {
+        Ok(project::find_all(&self.app.db, keys).await?)
+    }
+}
+
+impl Loader<TemplateId> for Batches {
+    type Value = Template;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[TemplateId]) -> Result<HashMap<TemplateId, Template>, ApiError> {
+        Ok(template::find_all(&self.app.db, keys).await?)
+    }
+}
+
+impl Loader<TaskId> for Batches {
+    type Value = Task;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[TaskId]) -> Result<HashMap<TaskId, Task>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        Ok(task::find_all(&self.app.db, viewer.scope(), keys).await?)
+    }
+}
+
+impl Loader<AssetId> for Batches {
+    type Value = Asset;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[AssetId]) -> Result<HashMap<AssetId, Asset>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        Ok(asset::find_all(&self.app.db, viewer.scope(), keys).await?)
+    }
+}
+
+/// The current template version of a project.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct CurrentTemplate(pub(in crate::graphql) ProjectId, pub(in crate::graphql) i32);
+
+impl Loader<CurrentTemplate> for Batches {
+    type Value = Template;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[CurrentTemplate]) -> Result<HashMap<CurrentTemplate, Template>, ApiError> {
+        let pairs: Vec<_> = keys.iter().map(|CurrentTemplate(project, version)| (*project, *version)).collect();
+        let found = template::current(&self.app.db, &pairs).await?;
+        Ok(found.into_values().map(|row| (CurrentTemplate(row.project, row.version), row)).collect())
+    }
+}
+
+/// The slots of a task.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct SlotsOf(pub(in crate::graphql) TaskId);
+
+impl Loader<SlotsOf> for Batches {
+    type Value = Vec<Slot>;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[SlotsOf]) -> Result<HashMap<SlotsOf, Vec<Slot>>, ApiError> {
+        let tasks: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = slot::of_tasks(&self.app.db, &tasks).await?;
+        Ok(found.into_iter().map(|(task, slots)| (SlotsOf(task), slots)).collect())
+    }
+}
+
+/// The viewer's own role in a project.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct RoleIn(pub(in crate::graphql) ProjectId);
+
+impl Loader<RoleIn> for Batches {
+    type Value = Role;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[RoleIn]) -> Result<HashMap<RoleIn, Role>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let projects: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = member::roles(&self.app.db, viewer.user.id, &projects).await?;
+        Ok(found.into_iter().map(|(project, role)| (RoleIn(project), role)).collect())
+    }
+}
+
+/// Whether the viewer, who manages projects, may see this person's address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct EmailOf(pub(in crate::graphql) UserId);
+
+impl Loader<EmailOf> for Batches {
+    type Value = ();
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[EmailOf]) -> Result<HashMap<EmailOf, ()>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let users: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = user::managed_by(&self.app.db, viewer.user.id, &users).await?;
+        Ok(found.into_iter().map(|user| (EmailOf(user), ())).collect())
+    }
+}
+
+/// The counters of a project.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct CountersOf(pub(in crate::graphql) ProjectId);
+
+impl Loader<CountersOf> for Batches {
+    type Value = HashMap<String, i64>;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[CountersOf]) -> Result<HashMap<CountersOf, HashMap<String, i64>>, ApiError> {
+        let projects: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut found = event::counts(&self.app.db, &projects).await?;
+        Ok(keys.iter().map(|key| (*key, found.remove(&key.0).unwrap_or_default())).collect())
+    }
+}
+
+/// The figures of a project that are computed at most once a minute.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct StatsOf(pub(in crate::graphql) ProjectId);
+
+impl Loader<StatsOf> for Batches {
+    type Value = Walked;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[StatsOf]) -> Result<HashMap<StatsOf, Walked>, ApiError> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for key in keys {
+            found.insert(*key, stats::walked(&self.app, key.0).await?);
+        }
+        Ok(found)
+    }
+}

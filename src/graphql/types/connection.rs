@@ -1,0 +1,73 @@
+//! Relay connections over keyset pages.
+
+use async_graphql::{
+    Context, Object, OutputType,
+    connection::{Connection, Edge, EmptyFields},
+};
+use serde::Serialize;
+
+use crate::{
+    domain::{
+        ids::ProjectId,
+        page::{self, PageArguments, Slice},
+    },
+    graphql::{
+        context::Ctx,
+        error::ApiError,
+        loader::{Children, CountOf},
+    },
+    repo::{project, task, task::TaskFilter, user},
+};
+
+/// A connection of `T`.
+pub(in crate::graphql) type Page<T> = Connection<String, T, Total, EmptyFields>;
+
+/// The paging arguments of a field.
+pub(in crate::graphql) fn arguments(
+    first: Option<i32>,
+    after: Option<String>,
+    last: Option<i32>,
+    before: Option<String>,
+) -> PageArguments {
+    PageArguments { first, after, last, before }
+}
+
+/// A slice of rows as a connection: `key` is the sort key of a row, `node` its type in the API.
+pub(in crate::graphql) fn connection<R, K: Serialize, T: OutputType>(
+    slice: Slice<R>,
+    total: Total,
+    key: impl Fn(&R) -> K,
+    node: impl Fn(R) -> T,
+) -> Page<T> {
+    let mut connection = Connection::with_additional_fields(slice.has_previous, slice.has_next, total);
+    let edges = slice.rows.into_iter().map(|row| Edge::new(page::encode(&key(&row)), node(row)));
+    connection.edges.extend(edges);
+    connection
+}
+
+/// The whole list behind a page.
+pub(in crate::graphql) enum Total {
+    /// All users.
+    Users,
+    /// The projects the viewer sees.
+    Projects,
+    /// The tasks of a project that a filter lets through.
+    Tasks(ProjectId, Box<TaskFilter>),
+    /// A list below a parent.
+    Of(Children),
+}
+
+#[Object(name = "Total")]
+impl Total {
+    /// How many rows the whole list has: counted only when asked for, null above 10,000.
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<Option<i32>, ApiError> {
+        let db = &ctx.app().db;
+        let count = match self {
+            Self::Users => user::count(db).await?,
+            Self::Projects => project::count(db, ctx.viewer()?.scope()).await?,
+            Self::Tasks(project, filter) => task::count(db, *project, filter).await?,
+            Self::Of(children) => ctx.loaders().get(CountOf(*children)).await?,
+        };
+        Ok(count.and_then(|count| i32::try_from(count).ok()))
+    }
+}

@@ -1,0 +1,240 @@
+//! Events as clients read them.
+
+use async_graphql::{Context, ID, Interface, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::{
+    domain::{
+        cursor::EventCursor as Cursor,
+        event_id::EventId,
+        ids::{ProjectId, TaskId},
+        words,
+    },
+    graphql::{
+        context::Ctx,
+        error::ApiError,
+        types::{
+            project::Project,
+            scalars::EventCursor,
+            task::Task,
+            user::User,
+            words::{EventType, TaskState},
+        },
+    },
+    live::{Position, Replay},
+};
+
+/// One committed change of a project.
+#[derive(Interface)]
+#[graphql(
+    field(name = "id", ty = "ID", desc = "The same for every reader and every replay: drop what you have seen."),
+    field(name = "type", method = "event_type", ty = "EventType", desc = "What it tells."),
+    field(name = "cursor", ty = "EventCursor", desc = "Your position after it."),
+    field(name = "at", ty = "DateTime<Utc>", desc = "When it happened."),
+    field(name = "project_id", ty = "ID", desc = "The project.")
+)]
+pub(in crate::graphql) enum Event {
+    TaskEvent(TaskEvent),
+    ProjectEvent(ProjectEvent),
+    ResyncRequired(ResyncRequired),
+}
+
+impl From<Position> for Event {
+    fn from(position: Position) -> Self {
+        match position.event.task {
+            Some(task) => Self::TaskEvent(TaskEvent { position, task }),
+            None => Self::ProjectEvent(ProjectEvent(position)),
+        }
+    }
+}
+
+/// A page of events.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct EventPage {
+    /// The events, in order per task.
+    nodes: Vec<Event>,
+    /// Your position after the page: read on from it.
+    cursor: EventCursor,
+    /// Whether more events stand behind the page already.
+    has_more: bool,
+}
+
+impl EventPage {
+    pub(in crate::graphql) fn new(project: ProjectId, now: DateTime<Utc>, replay: Replay) -> Self {
+        let Replay { resync, events, cursor, has_more } = replay;
+        let resync = resync.map(|reason| {
+            Event::ResyncRequired(ResyncRequired {
+                notice: Notice { project, cursor: cursor.clone(), at: now },
+                reason,
+            })
+        });
+        let nodes = resync.into_iter().chain(events.into_iter().map(Event::from)).collect();
+        Self { nodes, cursor: EventCursor(cursor), has_more }
+    }
+}
+
+fn event_id(position: &Position) -> ID {
+    let event = &position.event;
+    EventId { project: event.project, stream: event.stream, position: event.position }.to_string().into()
+}
+
+fn state(payload: &Value, key: &str) -> Option<TaskState> {
+    let state: words::TaskState = payload.get(key)?.as_str()?.parse().ok()?;
+    Some(state.into())
+}
+
+/// Something happened to a task.
+pub(in crate::graphql) struct TaskEvent {
+    position: Position,
+    task: TaskId,
+}
+
+#[Object]
+impl TaskEvent {
+    /// The same for every reader and every replay.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        event_id(&self.position)
+    }
+
+    /// What it tells.
+    #[graphql(name = "type")]
+    pub(in crate::graphql) async fn event_type(&self) -> EventType {
+        self.position.event.event_type.into()
+    }
+
+    /// Your position after it.
+    pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
+        EventCursor(self.position.cursor.clone())
+    }
+
+    /// When it happened.
+    pub(in crate::graphql) async fn at(&self) -> DateTime<Utc> {
+        self.position.event.at
+    }
+
+    /// The project.
+    pub(in crate::graphql) async fn project_id(&self) -> ID {
+        self.position.event.project.to_string().into()
+    }
+
+    /// The task.
+    async fn task_id(&self) -> ID {
+        self.task.to_string().into()
+    }
+
+    /// The task as it is when the event is delivered.
+    async fn task(&self, ctx: &Context<'_>) -> Result<Task, ApiError> {
+        Ok(Task(ctx.loaders().get(self.task).await?))
+    }
+
+    /// The state it left, where the event is about states.
+    async fn from(&self) -> Option<TaskState> {
+        state(&self.position.event.payload, "from")
+    }
+
+    /// The state it came to, where the event is about states.
+    async fn to(&self) -> Option<TaskState> {
+        state(&self.position.event.payload, "to")
+    }
+
+    /// Who caused it; null: the server itself.
+    async fn by(&self, ctx: &Context<'_>) -> Result<Option<User>, ApiError> {
+        User::load_opt(ctx, self.position.event.by).await
+    }
+}
+
+/// Something happened to the project itself: settings, members, template.
+pub(in crate::graphql) struct ProjectEvent(Position);
+
+#[Object]
+impl ProjectEvent {
+    /// The same for every reader and every replay.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        event_id(&self.0)
+    }
+
+    /// What it tells.
+    #[graphql(name = "type")]
+    pub(in crate::graphql) async fn event_type(&self) -> EventType {
+        self.0.event.event_type.into()
+    }
+
+    /// Your position after it.
+    pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
+        EventCursor(self.0.cursor.clone())
+    }
+
+    /// When it happened.
+    pub(in crate::graphql) async fn at(&self) -> DateTime<Utc> {
+        self.0.event.at
+    }
+
+    /// The project.
+    pub(in crate::graphql) async fn project_id(&self) -> ID {
+        self.0.event.project.to_string().into()
+    }
+
+    /// The project as it is when the event is delivered.
+    async fn project(&self, ctx: &Context<'_>) -> Result<Project, ApiError> {
+        Ok(Project(ctx.loaders().get(self.0.event.project).await?))
+    }
+
+    /// Who caused it; null: the server itself.
+    async fn by(&self, ctx: &Context<'_>) -> Result<Option<User>, ApiError> {
+        User::load_opt(ctx, self.0.event.by).await
+    }
+}
+
+/// What is not a stored event but says something about a reader's position; its id is made of the position.
+struct Notice {
+    project: ProjectId,
+    cursor: Cursor,
+    at: DateTime<Utc>,
+}
+
+impl Notice {
+    fn id(&self) -> ID {
+        format!("cur_{}", self.cursor).into()
+    }
+}
+
+/// What happened after your cursor is no longer known: read the state anew, then go on from this cursor.
+pub(in crate::graphql) struct ResyncRequired {
+    notice: Notice,
+    reason: &'static str,
+}
+
+#[Object]
+impl ResyncRequired {
+    /// `cur_` and the cursor.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        self.notice.id()
+    }
+
+    /// RESYNC_REQUIRED
+    #[graphql(name = "type")]
+    pub(in crate::graphql) async fn event_type(&self) -> EventType {
+        EventType::ResyncRequired
+    }
+
+    /// The position to go on from.
+    pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
+        EventCursor(self.notice.cursor.clone())
+    }
+
+    /// When.
+    pub(in crate::graphql) async fn at(&self) -> DateTime<Utc> {
+        self.notice.at
+    }
+
+    /// The project.
+    pub(in crate::graphql) async fn project_id(&self) -> ID {
+        self.notice.project.to_string().into()
+    }
+
+    /// Why.
+    async fn reason(&self) -> &str {
+        self.reason
+    }
+}

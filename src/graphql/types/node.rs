@@ -1,0 +1,40 @@
+//! The Relay node interface.
+
+use async_graphql::{ID, Interface};
+
+use crate::{
+    graphql::types::{
+        asset::Asset,
+        project::Project,
+        task::Task,
+        template::Template,
+        user::{AccessToken, User},
+    },
+    service::node,
+};
+
+/// A thing with an id of its own. Fields of one name may differ in type between its implementations (`state`): give them
+/// aliases in fragments.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "Its id; the prefix says what it is."))]
+pub(in crate::graphql) enum Node {
+    User(User),
+    AccessToken(AccessToken),
+    Project(Project),
+    Template(Template),
+    Asset(Asset),
+    Task(Task),
+}
+
+impl From<node::Node> for Node {
+    fn from(node: node::Node) -> Self {
+        match node {
+            node::Node::User(user) => Self::User(User(user)),
+            node::Node::AccessToken(token) => Self::AccessToken(AccessToken(token)),
+            node::Node::Project(project) => Self::Project(Project(project)),
+            node::Node::Template(template) => Self::Template(Template(template)),
+            node::Node::Asset(asset) => Self::Asset(Asset(asset)),
+            node::Node::Task(task) => Self::Task(Task(task)),
+        }
+    }
+}

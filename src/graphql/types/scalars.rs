@@ -1,0 +1,42 @@
+//! Scalars beside the built-in ones.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+
+use crate::domain::cursor::EventCursor as Cursor;
+
+/// An integer from -(2^53 - 1) to 2^53 - 1: sizes and counts that pass 32 bits and still fit every client's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::graphql) struct SafeInt(pub(in crate::graphql) i64);
+
+const LARGEST: i64 = (1 << 53) - 1;
+
+#[Scalar]
+impl ScalarType for SafeInt {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::Number(number) = &value else { return Err(InputValueError::expected_type(value)) };
+        match number.as_i64() {
+            Some(number) if (-LARGEST..=LARGEST).contains(&number) => Ok(Self(number)),
+            _ => Err(InputValueError::custom("must be an integer of at most 2^53 - 1")),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        self.0.clamp(-LARGEST, LARGEST).into()
+    }
+}
+
+/// A position in a project's events. Opaque: keep it, send it back as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::graphql) struct EventCursor(pub(in crate::graphql) Cursor);
+
+#[Scalar]
+impl ScalarType for EventCursor {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        text.parse().map(Self).map_err(InputValueError::custom)
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}

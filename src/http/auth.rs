@@ -1,0 +1,47 @@
+//! From a request's headers to a viewer: `Authorization: Bearer …`, or the session cookie of a browser.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use crate::{
+    http::{Server, error::HttpError},
+    service::{Viewer, identity},
+};
+
+/// The cookie of a browser's login session.
+const COOKIE: &str = "concord_session";
+
+/// The viewer of a request; none when it carries no credential.
+///
+/// # Errors
+/// 401 when it carries one that has ended: a client must notice instead of going on as nobody.
+pub(super) async fn viewer(server: &Server, headers: &HeaderMap) -> Result<Option<Viewer>, HttpError> {
+    let Some(secret) = bearer(headers)?.or_else(|| cookie(headers)) else { return Ok(None) };
+    match identity::authenticate(&server.app, secret).await {
+        Ok(viewer) => Ok(Some(viewer)),
+        Err(error) => {
+            let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+            Err(HttpError::from(error).with_header(header::WWW_AUTHENTICATE, challenge))
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, HttpError> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        _ => Err(HttpError::bad_request("Authorization: must be 'Bearer' and a token")),
+    }
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+}
+
+/// The cookie that keeps a browser signed in. Lax: other sites' forms and scripts do not send it.
+pub(super) fn session_cookie(server: &Server, token: &str) -> Result<HeaderValue, HttpError> {
+    let secure = if server.public_url.starts_with("https://") { "; Secure" } else { "" };
+    let text = format!("{COOKIE}={token}; Path={}; HttpOnly; SameSite=Lax{secure}", server.base());
+    HeaderValue::from_str(&text).map_err(|_| HttpError::bad_request("the token cannot be a cookie"))
+}

@@ -1,0 +1,149 @@
+//! `/files/{asset}`: bytes in and out under signed URLs, past the API.
+
+use std::{io, ops::Range, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use futures::TryStreamExt;
+use http_range_header::parse_range_header;
+use serde::Deserialize;
+
+use crate::{
+    domain::ids::AssetId,
+    http::{Server, error::HttpError},
+    service::{
+        ServiceError,
+        asset::{self, Download, Permit, SignedRequest},
+    },
+};
+
+/// What a signed URL says.
+#[derive(Debug, Deserialize)]
+pub(super) struct Signature {
+    permit: String,
+    expires: i64,
+    signature: String,
+}
+
+impl Signature {
+    fn request(&self, asset: &str, permit: Permit) -> Result<SignedRequest<'_>, HttpError> {
+        let asset: AssetId = asset.parse().map_err(|error| ServiceError::invalid("asset", error))?;
+        let meant = if permit == Permit::Read { "read" } else { "write" };
+        if self.permit != meant {
+            let forbidden = ServiceError::Forbidden("the URL does not allow this method; ask for a new URL");
+            return Err(forbidden.into());
+        }
+        Ok(SignedRequest { asset, permit, expires: self.expires, signature: &self.signature })
+    }
+}
+
+/// Takes the bytes of an upload.
+pub(super) async fn put(
+    State(server): State<Arc<Server>>,
+    Path(asset): Path<String>,
+    Query(signature): Query<Signature>,
+    body: Body,
+) -> Result<StatusCode, HttpError> {
+    let request = signature.request(&asset, Permit::Write)?;
+    let bytes = body.into_data_stream().map_err(io::Error::other);
+    asset::receive(&server.app, request, Box::pin(bytes)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives the bytes of an asset, all or one range of them.
+pub(super) async fn get(
+    State(server): State<Arc<Server>>,
+    Path(asset): Path<String>,
+    Query(signature): Query<Signature>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    let request = signature.request(&asset, Permit::Read)?;
+    let download = asset::open(&server.app, request).await?;
+    let etag = format!("\"{}\"", download.asset.sha256.as_deref().unwrap_or_default());
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == etag.as_bytes()) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    let range = match wanted(&headers, &etag, download.size_bytes) {
+        Ok(range) => range,
+        Err(Unsatisfiable) => {
+            let whole = format!("bytes */{}", download.size_bytes);
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, whole)]).into_response());
+        }
+    };
+    let length = range.as_ref().map_or(download.size_bytes, |range| range.end - range.start);
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        Body::from_stream(asset::read(&server.app, &download, range.clone()).await?)
+    };
+    let mut response = Response::new(body);
+    let answer = response.headers_mut();
+    answer.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    answer.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600, immutable"));
+    insert(answer, header::ETAG, &etag);
+    describe(answer, &download);
+    if let Some(range) = range {
+        insert(
+            answer,
+            header::CONTENT_RANGE,
+            &format!("bytes {}-{}/{}", range.start, range.end - 1, download.size_bytes),
+        );
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    Ok(response)
+}
+
+struct Unsatisfiable;
+
+/// The range a client wants, when it wants one; several at once are answered with the whole.
+fn wanted(headers: &HeaderMap, etag: &str, size: u64) -> Result<Option<Range<u64>>, Unsatisfiable> {
+    let Some(range) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return Ok(None) };
+    if headers.get(header::IF_RANGE).is_some_and(|seen| seen.as_bytes() != etag.as_bytes()) {
+        return Ok(None);
+    }
+    let Ok(parsed) = parse_range_header(range) else { return Ok(None) };
+    let ranges = parsed.validate(size).map_err(|_| Unsatisfiable)?;
+    match ranges.as_slice() {
+        [one] => Ok(Some(*one.start()..*one.end() + 1)),
+        _ => Ok(None),
+    }
+}
+
+/// Type and disposition. What a browser would run as a page of ours (SVG, HTML, XML) is only ever a download.
+fn describe(headers: &mut HeaderMap, download: &Download) {
+    let content_type = download.asset.content_type.as_deref().unwrap_or("application/octet-stream");
+    let is_safe = content_type != "image/svg+xml"
+        && (["image/", "audio/", "video/"].iter().any(|top| content_type.starts_with(top))
+            || content_type == "text/plain");
+    let name: String = percent_encoded(&download.asset.file_name);
+    let disposition = if is_safe { "inline" } else { "attachment" };
+    let content_type = if content_type.starts_with("text/") {
+        format!("{content_type}; charset=utf-8")
+    } else {
+        content_type.to_owned()
+    };
+    insert(headers, header::CONTENT_TYPE, &content_type);
+    insert(headers, header::CONTENT_DISPOSITION, &format!("{disposition}; filename*=UTF-8''{name}"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+}
+
+/// RFC 8187: everything but letters, digits and a few marks as %XX of its UTF-8 bytes.
+fn percent_encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,104 @@
+//! `/graphql`, after the GraphQL-over-HTTP draft: https://graphql.github.io/graphql-over-http/draft/
+
+mod request;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use async_graphql::{Response as GraphqlResponse, Value};
+use axum::{
+    body::{Body, Bytes},
+    extract::{ConnectInfo, State},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    domain::words::ErrorCode,
+    graphql::Caller,
+    http::{Server, auth, error::HttpError, negotiation::MediaType},
+};
+
+/// Bytes of a request's body.
+const BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// Answers `POST` (queries and mutations) and `GET` (queries only).
+pub(super) async fn handle(
+    State(server): State<Arc<Server>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    request: axum::extract::Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(media_type) = MediaType::negotiate(&parts.headers) else {
+        let message = "Accept: take application/graphql-response+json or application/json";
+        return HttpError::new(StatusCode::NOT_ACCEPTABLE, ErrorCode::BadUserInput, message).into_response();
+    };
+    match respond(&server, address, &parts, body, media_type).await {
+        Ok(response) => response,
+        Err(error) => {
+            let mut response = error.into_response();
+            response.headers_mut().insert(header::CONTENT_TYPE, media_type.header());
+            response
+        }
+    }
+}
+
+async fn respond(
+    server: &Server,
+    address: SocketAddr,
+    parts: &Parts,
+    body: Body,
+    media_type: MediaType,
+) -> Result<Response, HttpError> {
+    let request = match parts.method {
+        Method::GET => request::from_query(parts.uri.query().unwrap_or_default())?,
+        Method::POST => request::from_body(&parts.headers, read(body).await?)?,
+        _ => {
+            let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "use POST or GET");
+            return Err(error.with_header(header::ALLOW, HeaderValue::from_static("POST, GET")));
+        }
+    };
+    if !server.is_open() {
+        return Err(HttpError::from(crate::service::ServiceError::Unavailable("the server is starting")));
+    }
+    let viewer = auth::viewer(server, &parts.headers).await?;
+    if let Some(viewer) = &viewer {
+        tracing::Span::current().record("user", tracing::field::display(viewer.user.id));
+    }
+    let caller = Caller { viewer, address: address.ip().to_string() };
+    let response = server.api.execute(caller, request).await;
+    for error in &response.errors {
+        if let Some(Value::String(code)) = error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
+            server.metrics.graphql_errors.with_label_values(&[code]).inc();
+        }
+    }
+    write(response, media_type)
+}
+
+async fn read(body: Body) -> Result<Bytes, HttpError> {
+    let too_large = |_| {
+        let message = format!("the body has more than {BODY_BYTES} bytes, or broke off");
+        HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::PayloadTooLarge, message)
+    };
+    axum::body::to_bytes(body, BODY_BYTES).await.map_err(too_large)
+}
+
+/// A response without data whose errors have no path was refused before it was executed: it has no `data` entry, and in
+/// the new media type the status says so.
+fn write(response: GraphqlResponse, media_type: MediaType) -> Result<Response, HttpError> {
+    let refused = response.data == Value::Null
+        && !response.errors.is_empty()
+        && response.errors.iter().all(|error| error.path.is_empty());
+    let status = match media_type {
+        MediaType::GraphqlResponse if refused => StatusCode::BAD_REQUEST,
+        MediaType::GraphqlResponse | MediaType::Json => StatusCode::OK,
+    };
+    let body = if refused {
+        serde_json::to_vec(&serde_json::json!({ "errors": response.errors }))
+    } else {
+        serde_json::to_vec(&response)
+    };
+    let body = body.map_err(|error| HttpError::from(crate::service::ServiceError::Internal(Box::new(error))))?;
+    let headers =
+        [(header::CONTENT_TYPE, media_type.header()), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    Ok((status, headers, body).into_response())
+}

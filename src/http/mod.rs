@@ -1,0 +1,123 @@
+//! The doors: GraphQL, files, pages, health; on the admin address, metrics. A handler parses, calls and wraps.
+
+mod admin;
+mod auth;
+mod error;
+mod files;
+mod graphql;
+mod health;
+mod log;
+mod negotiation;
+mod pages;
+mod security;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::{
+    Router,
+    routing::{any, get},
+};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+
+pub use admin::router as admin_router;
+
+use crate::{
+    config::{Config, Mode},
+    graphql::Api,
+    service::App,
+    telemetry::Metrics,
+};
+
+/// What every handler works with.
+pub struct Server {
+    app: Arc<App>,
+    api: Api,
+    metrics: Metrics,
+    mode: Mode,
+    base_path: String,
+    public_url: String,
+    allowed_origins: Vec<String>,
+    /// Set once the schema fits; until then requests that need the database are turned away.
+    ready: AtomicBool,
+    draining: AtomicBool,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("public_url", &self.public_url).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// The doors over an API and its use cases.
+    #[must_use]
+    pub fn new(config: &Config, app: Arc<App>, api: Api, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self {
+            app,
+            api,
+            metrics,
+            mode: config.mode,
+            base_path: config.http_base_path.clone(),
+            public_url: config.public_url.clone(),
+            allowed_origins: config.allowed_origins.clone(),
+            ready: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// The use cases behind the doors.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// From now on requests are taken: the schema fits.
+    pub fn open(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// From now on this server asks to be left out of the rotation.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    fn is_open(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Path of the base with a slash at its end.
+    fn base(&self) -> String {
+        format!("{}/", self.base_path.trim_end_matches('/'))
+    }
+}
+
+/// Everything on the public address.
+pub fn router(server: Arc<Server>) -> Router {
+    let compressed = Router::new()
+        .route("/graphql", any(graphql::handle))
+        .merge(pages::router(&server))
+        .layer(CompressionLayer::new());
+    let routes = Router::new()
+        .merge(compressed)
+        .route("/files/{asset}", get(files::get).put(files::put))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/health", get(health::components))
+        .fallback(error::no_such_route)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(security::cors(&server.allowed_origins));
+    let routes = if server.base_path == "/" {
+        routes
+    } else {
+        let base = server.base_path.clone();
+        Router::new().nest(&base, routes).fallback(error::no_such_route)
+    };
+    routes
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(axum::middleware::from_fn(security::headers))
+        .layer(axum::middleware::from_fn_with_state(server.clone(), log::request))
+        .with_state(server)
+}

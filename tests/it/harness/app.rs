@@ -1,0 +1,112 @@
+//! A Concord of one test's own, in this process, over a real database and real sockets.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use concord::{
+    app::{self, Running},
+    config::Config,
+    repo::Conn,
+    service::App,
+};
+use tempfile::TempDir;
+
+use crate::harness::{coverage, postgres};
+
+/// A new database with the schema in it (SQLite: in a folder of its own).
+pub(crate) struct Database {
+    pub(crate) url: String,
+    folder: TempDir,
+}
+
+impl Database {
+    pub(crate) fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { url: format!("sqlite://{}", folder.path().join("concord.db").display()), folder }
+    }
+
+    pub(crate) fn postgres() -> Self {
+        Self { url: postgres::database(), folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite:")
+    }
+
+    /// Another one of the same kind, without the schema.
+    pub(crate) fn empty_sibling(&self) -> Self {
+        if self.is_sqlite() {
+            return Self::sqlite();
+        }
+        Self { url: postgres::empty_database(), folder: tempfile::tempdir().unwrap() }
+    }
+}
+
+/// A running Concord and a client for it.
+pub(crate) struct TestApp {
+    pub(crate) running: Running,
+    pub(crate) http: reqwest::Client,
+    pub(crate) database: Database,
+    /// The sign-in link of the first start.
+    pub(crate) first_link: Option<String>,
+}
+
+impl TestApp {
+    /// With the defaults of development.
+    pub(crate) async fn new(database: Database) -> Self {
+        Self::with(database, &[]).await
+    }
+
+    /// With these keys of the configuration.
+    pub(crate) async fn with(database: Database, keys: &[(&str, &str)]) -> Self {
+        let files = format!("file://{}", database.folder.path().join("files").display());
+        let defaults = [
+            ("DATABASE_URL", database.url.as_str()),
+            ("STORAGE_URL", &files),
+            ("LISTEN_ADDR", "127.0.0.1:0"),
+            ("ADMIN_ADDR", "127.0.0.1:0"),
+        ];
+        let pairs = defaults.iter().chain(keys).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let mut config = Config::load(pairs.collect::<BTreeMap<_, _>>()).expect("the test's configuration is right");
+        // The port is known only once it is bound, and signed URLs name it: take a free one first.
+        if config.listen_addr.port() == 0 {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            config.listen_addr = free;
+            config.public_url = config.public_url.replace("127.0.0.1:0", &free.to_string());
+        }
+        let running = app::start(&config, Some(coverage::recorder())).await.expect("Concord starts");
+        let first_link = running.open().await.expect("Concord opens").map(|link| link.url);
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { running, http, database, first_link }
+    }
+
+    /// The use cases behind the doors.
+    pub(crate) fn use_cases(&self) -> &Arc<App> {
+        self.running.server.app()
+    }
+
+    /// The address of a path under the public URL.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.use_cases().public_url)
+    }
+
+    /// The address of a path on the admin address.
+    pub(crate) fn admin_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.running.admin_address)
+    }
+
+    /// Moves the one clock forward.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.use_cases().db.clock().advance(by);
+    }
+
+    /// SQL statements so far; take the difference around what is to be counted.
+    pub(crate) fn statements(&self) -> u64 {
+        self.use_cases().db.statements()
+    }
+
+    /// Runs SQL behind Concord's back.
+    pub(crate) async fn sql(&self, sql: &str) {
+        use sea_orm::ConnectionTrait;
+        self.use_cases().db.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+}

@@ -1,0 +1,57 @@
+//! Starts the real servers, gives each test a database of its own and a Concord over it, and speaks like its users.
+
+mod answer;
+mod app;
+pub(crate) mod coverage;
+mod people;
+pub(crate) mod postgres;
+mod story;
+
+use std::{future::Future, pin::Pin, process::ExitCode};
+
+pub(crate) use answer::Answer;
+pub(crate) use app::{Database, TestApp};
+use libtest_mimic::{Arguments, Trial};
+pub(crate) use people::Person;
+pub(crate) use story::{Media, Project, id_of};
+
+/// A test: gets a database and does the rest itself.
+pub(crate) type Test = fn(Database) -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// Declares the tests of a file: each `async fn name(database: Database)` runs once on either database.
+macro_rules! on_both_databases {
+    ($($name:ident),+ $(,)?) => {
+        pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
+            let mut trials = Vec::new();
+            $(trials.extend(crate::harness::on_both(module_path!(), stringify!($name), |database| Box::pin($name(database))));)+
+            trials
+        }
+    };
+}
+pub(crate) use on_both_databases;
+
+/// One trial on each database.
+pub(crate) fn on_both(module: &str, name: &str, test: Test) -> [Trial; 2] {
+    let module = module.trim_start_matches("it::");
+    let trial = |database: &str, make: fn() -> Database| {
+        Trial::test(format!("{module}::{name}::{database}"), move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(test(make()));
+            // Requests of a stopped test must not hold up the others.
+            runtime.shutdown_background();
+            Ok(())
+        })
+    };
+    [trial("sqlite", Database::sqlite), trial("postgres", Database::postgres)]
+}
+
+/// Runs the trials; after a whole run, names the fields of the schema that no test resolved.
+pub(crate) fn run(arguments: &Arguments, trials: Vec<Trial>) -> ExitCode {
+    let whole = arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.list;
+    let conclusion = libtest_mimic::run(arguments, trials);
+    postgres::stop();
+    if conclusion.has_failed() || !whole {
+        return conclusion.exit_code();
+    }
+    coverage::check()
+}

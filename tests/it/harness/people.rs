@@ -1,0 +1,64 @@
+//! People who send requests.
+
+use concord::service::{access_token, user};
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, TestApp};
+
+/// Somebody with an access token.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) id: String,
+    pub(crate) email: String,
+    pub(crate) token: String,
+    url: String,
+    http: reqwest::Client,
+}
+
+impl TestApp {
+    /// A new admin of the whole server.
+    pub(crate) async fn admin(&self) -> Person {
+        self.someone("boss", true).await
+    }
+
+    /// A new user with this name, in no project yet.
+    pub(crate) async fn person(&self, name: &str) -> Person {
+        self.someone(name, false).await
+    }
+
+    async fn someone(&self, name: &str, admin: bool) -> Person {
+        let app = self.use_cases();
+        let email = format!("{name}@example.com");
+        let new = user::CreateUser { email: email.clone(), name: name.to_owned(), admin, password: None };
+        let user = user::create_unchecked(app, new).await.unwrap();
+        let (_, token) = access_token::create_for(app, &user, "test", None).await.unwrap();
+        Person { id: user.id.to_string(), email, token, url: self.url("/graphql"), http: self.http.clone() }
+    }
+
+    /// A request without any credential.
+    pub(crate) async fn anonymous(&self, query: &str, variables: Value) -> Answer {
+        let body = json!({ "query": query, "variables": variables });
+        Answer::read(self.http.post(self.url("/graphql")).json(&body).send().await.unwrap()).await
+    }
+}
+
+impl Person {
+    /// Sends a document.
+    pub(crate) async fn send(&self, query: &str, variables: Value) -> Answer {
+        let body = json!({ "query": query, "variables": variables });
+        let request = self.http.post(&self.url).bearer_auth(&self.token).json(&body);
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    /// Sends a mutation of one field with its input, and the selection of its payload.
+    pub(crate) async fn mutate(&self, field: &str, input: Value, selection: &str) -> Answer {
+        let name = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);
+        let query = format!("mutation($input: {name}!) {{ {field}(input: $input) {{ {selection} }} }}");
+        self.send(&query, json!({ "input": input })).await
+    }
+
+    /// The same person with another bearer token.
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+}
