@@ -11,9 +11,12 @@ use serde_json::json;
 
 use crate::{domain::words::ErrorCode, service::ServiceError};
 
-/// An error with its HTTP status.
+/// An error with its HTTP status. Boxed: it travels through many results and is rare.
 #[derive(Debug)]
-pub(super) struct HttpError {
+pub(super) struct HttpError(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     status: StatusCode,
     code: ErrorCode,
     message: String,
@@ -24,7 +27,8 @@ pub(super) struct HttpError {
 
 impl HttpError {
     pub(super) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), field: None, retry_after_ms: None, header: None }
+        let message = message.into();
+        Self(Box::new(Parts { status, code, message, field: None, retry_after_ms: None, header: None }))
     }
 
     /// A request that is not understood.
@@ -33,20 +37,21 @@ impl HttpError {
     }
 
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.0.header = Some((name, value));
         self
     }
 
     /// The error as the body of a GraphQL response.
-    pub(super) fn body(&self) -> serde_json::Value {
-        let mut extensions = json!({ "code": self.code, "retryable": self.retry_after_ms.is_some() });
-        if let Some(field) = &self.field {
+    fn body(&self) -> serde_json::Value {
+        let Parts { code, message, field, retry_after_ms, .. } = &*self.0;
+        let mut extensions = json!({ "code": code, "retryable": retry_after_ms.is_some() });
+        if let Some(field) = field {
             extensions["field"] = json!(field);
         }
-        if let Some(wait) = self.retry_after_ms {
+        if let Some(wait) = retry_after_ms {
             extensions["retryAfterMs"] = json!(wait);
         }
-        json!({ "errors": [{ "message": self.message, "extensions": extensions }] })
+        json!({ "errors": [{ "message": message, "extensions": extensions }] })
     }
 }
 
@@ -68,19 +73,20 @@ impl From<ServiceError> for HttpError {
         };
         let retry_after_ms = error.retry_after().map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         let field = error.field().map(str::to_owned);
-        Self { status, code: error.code(), message: error.to_string(), field, retry_after_ms, header: None }
+        let (code, message) = (error.code(), error.to_string());
+        Self(Box::new(Parts { status, code, message, field, retry_after_ms, header: None }))
     }
 }
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body())).into_response();
+        let mut response = (self.0.status, Json(self.body())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(wait) = self.retry_after_ms {
+        if let Some(wait) = self.0.retry_after_ms {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
         }
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = self.0.header {
             headers.insert(name, value);
         }
         response
@@ -96,6 +102,7 @@ pub(super) async fn method_not_allowed() -> HttpError {
 }
 
 /// A panic ends its request only.
+#[expect(clippy::needless_pass_by_value, reason = "the signature of a panic handler")]
 pub(super) fn panicked(cause: Box<dyn Any + Send>) -> Response {
     let cause = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
     tracing::error!(cause, "a request panicked");

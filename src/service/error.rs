@@ -76,6 +76,7 @@ pub enum ServiceError {
 
 impl ServiceError {
     /// The input is wrong at `field`.
+    #[expect(clippy::needless_pass_by_value, reason = "errors and texts alike")]
     pub fn invalid(field: impl Into<String>, message: impl ToString) -> Self {
         Self::Invalid { field: field.into(), message: message.to_string() }
     }

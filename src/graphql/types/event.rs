@@ -27,6 +27,7 @@ use crate::{
 
 /// One committed change of a project.
 #[derive(Interface)]
+#[expect(clippy::duplicated_attributes, reason = "two fields of one type")]
 #[graphql(
     field(name = "id", ty = "ID", desc = "The same for every reader and every replay: drop what you have seen."),
     field(name = "type", method = "event_type", ty = "EventType", desc = "What it tells."),

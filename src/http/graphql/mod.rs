@@ -51,7 +51,7 @@ async fn respond(
 ) -> Result<Response, HttpError> {
     let request = match parts.method {
         Method::GET => request::from_query(parts.uri.query().unwrap_or_default())?,
-        Method::POST => request::from_body(&parts.headers, read(body).await?)?,
+        Method::POST => request::from_body(&parts.headers, &read(body).await?)?,
         _ => {
             let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "use POST or GET");
             return Err(error.with_header(header::ALLOW, HeaderValue::from_static("POST, GET")));
@@ -71,7 +71,7 @@ async fn respond(
             server.metrics.graphql_errors.with_label_values(&[code]).inc();
         }
     }
-    write(response, media_type)
+    write(&response, media_type)
 }
 
 async fn read(body: Body) -> Result<Bytes, HttpError> {
@@ -84,7 +84,7 @@ async fn read(body: Body) -> Result<Bytes, HttpError> {
 
 /// A response without data whose errors have no path was refused before it was executed: it has no `data` entry, and in
 /// the new media type the status says so.
-fn write(response: GraphqlResponse, media_type: MediaType) -> Result<Response, HttpError> {
+fn write(response: &GraphqlResponse, media_type: MediaType) -> Result<Response, HttpError> {
     let refused = response.data == Value::Null
         && !response.errors.is_empty()
         && response.errors.iter().all(|error| error.path.is_empty());
@@ -95,7 +95,7 @@ fn write(response: GraphqlResponse, media_type: MediaType) -> Result<Response, H
     let body = if refused {
         serde_json::to_vec(&serde_json::json!({ "errors": response.errors }))
     } else {
-        serde_json::to_vec(&response)
+        serde_json::to_vec(response)
     };
     let body = body.map_err(|error| HttpError::from(crate::service::ServiceError::Internal(Box::new(error))))?;
     let headers =

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use crate::{domain::words::ErrorCode, graphql::check_operation, http::error::HttpError};
 
 /// Reads a `POST`.
-pub(super) fn from_body(headers: &HeaderMap, body: axum::body::Bytes) -> Result<Request, HttpError> {
+pub(super) fn from_body(headers: &HeaderMap, body: &[u8]) -> Result<Request, HttpError> {
     must_be_json(headers)?;
-    let body: Value = serde_json::from_slice(&body)
+    let body: Value = serde_json::from_slice(body)
         .map_err(|error| HttpError::bad_request(format!("the body is not JSON: {error}")))?;
     match body {
         Value::Object(parameters) => from_parameters(parameters),
