@@ -91,19 +91,8 @@ pub async fn start(config: &Config, on_resolve: Option<OnResolve>) -> anyhow::Re
     let admin = admin.with_context(|| format!("cannot listen on {} (ADMIN_ADDR)", config.admin_addr))?;
     let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
     let (stop, stopped) = watch::channel(false);
-    let routes = http::router(server.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let serve = axum::serve(listener, routes).with_graceful_shutdown(wait(stopped.clone()));
-    let serve_admin = axum::serve(admin, http::admin_router(server.clone())).with_graceful_shutdown(wait(stopped));
-    let doors = tokio::spawn(async move {
-        let (served, served_admin) = tokio::join!(serve.into_future(), serve_admin.into_future());
-        served.and(served_admin)
-    });
+    let doors = tokio::spawn(http::serve(server.clone(), listener, admin, stopped));
     Ok(Running { server, address, admin_address, stop, doors })
-}
-
-async fn wait(mut stopped: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a reason to stop as well.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 impl Running {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Everything on the admin address.
-pub fn router(server: Arc<Server>) -> Router {
+pub(super) fn router(server: Arc<Server>) -> Router {
     Router::new().route("/metrics", get(metrics)).fallback(error::no_such_route).with_state(server)
 }
 

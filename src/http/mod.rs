@@ -10,19 +10,24 @@ mod log;
 mod negotiation;
 mod pages;
 mod security;
+mod serve;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{
     Router,
     routing::{any, get},
 };
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, timeout::RequestBodyTimeoutLayer};
 
-pub use admin::router as admin_router;
+use admin::router as admin_router;
+pub use serve::serve;
 
 use crate::{
     config::{Config, Mode},
@@ -30,6 +35,9 @@ use crate::{
     service::App,
     telemetry::Metrics,
 };
+
+/// How long a sender may fall silent in the middle of a body.
+const BODY_SILENCE: Duration = Duration::from_secs(30);
 
 /// What every handler works with.
 pub struct Server {
@@ -95,7 +103,7 @@ impl Server {
 }
 
 /// Everything on the public address.
-pub fn router(server: Arc<Server>) -> Router {
+fn router(server: Arc<Server>) -> Router {
     let compressed = Router::new()
         .route("/graphql", any(graphql::handle))
         .merge(pages::router(&server))
@@ -108,6 +116,7 @@ pub fn router(server: Arc<Server>) -> Router {
         .route("/health", get(health::components))
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(RequestBodyTimeoutLayer::new(BODY_SILENCE))
         .layer(security::cors(&server.allowed_origins));
     let routes = if server.base_path == "/" {
         routes

@@ -192,6 +192,16 @@ pub async fn lock(conn: &impl Conn, scope: Scope, id: ProjectId) -> Result<Optio
     one_with_standing(conn, scope, select).await
 }
 
+/// As [`find`], keeping settings and template as they are until the transaction ends, beside others who do the same.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn share(conn: &impl Conn, scope: Scope, id: ProjectId) -> Result<Option<(Project, Standing)>, RepoError> {
+    let mut select = with_role(scope, id);
+    select.lock(LockType::Share);
+    one_with_standing(conn, scope, select).await
+}
+
 fn with_role(scope: Scope, id: ProjectId) -> SelectStatement {
     let role = Query::select()
         .column(project_member::Column::Role)

@@ -1,6 +1,6 @@
 //! Tasks. Their states are written only with what `domain::life_cycle` says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::{
@@ -9,7 +9,7 @@ use entity::{
     task_asset, task_label, task_slot,
 };
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait,
+    ColumnTrait, Condition, EntityTrait, QueryResult,
     sea_query::{Expr, ExprTrait, IntoColumnRef, LockType, OnConflict, Order, Query, SelectStatement},
 };
 use uuid::Uuid;
@@ -140,7 +140,10 @@ pub async fn insert(conn: &impl Conn, batch: Batch, new: Vec<NewTask>) -> Result
         Column::CreatedAt,
         Column::UpdatedAt,
     ]);
-    for task in &new {
+    // Two batches that hold the same external ids wait for each other in one order, never in a circle.
+    let mut sorted: Vec<&NewTask> = new.iter().collect();
+    sorted.sort_by(|a, b| a.external_id.cmp(&b.external_id));
+    for task in sorted {
         insert.values_panic([
             value(task.id.0),
             value(batch.project.0),
@@ -164,8 +167,8 @@ pub async fn insert(conn: &impl Conn, batch: Batch, new: Vec<NewTask>) -> Result
     let known = OnConflict::columns([Column::ProjectId, Column::ExternalId]).do_nothing().to_owned();
     insert.on_conflict(known).returning_col(Column::Id);
     let rows = conn.query_all(&insert).await?;
-    let added = rows.iter().map(|row| Ok(TaskId(row.try_get("", "id")?))).collect::<Result<Vec<_>, RepoError>>()?;
-    let is_added: std::collections::HashSet<TaskId> = added.iter().copied().collect();
+    let id = |row: &QueryResult| Ok(TaskId(row.try_get("", "id")?));
+    let is_added = rows.iter().map(id).collect::<Result<HashSet<TaskId>, RepoError>>()?;
     let kept: Vec<NewTask> = new.into_iter().filter(|task| is_added.contains(&task.id)).collect();
     insert_assets(conn, &kept).await?;
     insert_slots(conn, batch, &kept).await?;

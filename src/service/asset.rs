@@ -64,7 +64,10 @@ pub async fn request_uploads(
     project: ProjectId,
     files: Vec<UploadFile>,
 ) -> Result<Vec<Upload>, ServiceError> {
-    let found = project::find(&app.db, viewer.scope(), project).await?;
+    // Before the transaction: making the key at the first use writes on a connection of its own.
+    let urls = app.urls().await?;
+    let txn = app.db.begin().await?;
+    let found = project::share(&txn, viewer.scope(), project).await?;
     let (project, standing) = found.ok_or_else(|| no_project("projectId"))?;
     must(standing, Action::ManageAssets)?;
     validate::must_be_open(&project, "projectId")?;
@@ -74,13 +77,13 @@ pub async fn request_uploads(
         .enumerate()
         .map(|(index, file)| new_asset(project.id, &format!("files[{index}]"), file))
         .collect::<Result<Vec<_>, _>>()?;
-    let urls = app.urls().await?;
     let uploads = assets.iter().map(|asset| {
         let (url, expires_at) = urls.sign(Permit::Write, asset.id, app.db.clock().process_now());
         Upload { asset: asset.id, url, content_type: asset.declared.content_type.clone(), expires_at }
     });
     let uploads = uploads.collect();
-    repo::insert(&app.db, project.id, viewer.user.id, assets).await?;
+    repo::insert(&txn, project.id, viewer.user.id, assets).await?;
+    txn.commit().await?;
     Ok(uploads)
 }
 

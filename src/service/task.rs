@@ -50,22 +50,22 @@ pub async fn create(
     project: ProjectId,
     tasks: Vec<TaskInput>,
 ) -> Result<Created, ServiceError> {
-    let found = project::find(&app.db, viewer.scope(), project).await?;
+    let txn = app.db.begin().await?;
+    let found = project::share(&txn, viewer.scope(), project).await?;
     let (project, standing) = found.ok_or_else(|| no_project("projectId"))?;
     must(standing, Action::ManageTasks)?;
     validate::must_be_open(&project, "projectId")?;
     let assets = task_input::assets_of(&tasks)?;
-    let template = template::find_version(&app.db, project.id, project.template_version).await?;
+    let template = template::find_version(&txn, project.id, project.template_version).await?;
     let template = template
         .ok_or_else(|| ServiceError::transition("projectId", "the project has no template yet; publish one first"))?;
-    let ready = asset::find_ready(&app.db, project.id, &assets).await?;
+    let ready = asset::find_ready(&txn, project.id, &assets).await?;
     let new = task_input::check(&project, &ready, tasks)?;
     let order: Vec<(TaskId, Option<String>)> = new.iter().map(|task| (task.id, task.external_id.clone())).collect();
     let external_ids: Vec<String> = order.iter().filter_map(|(_, external_id)| external_id.clone()).collect();
     let streams: HashMap<TaskId, i32> = new.iter().map(|task| (task.id, task.stream)).collect();
     let batch = Batch { project: project.id, template: template.id, overlap: project.overlap, by: viewer.user.id };
 
-    let txn = app.db.begin().await?;
     let added = repo::insert(&txn, batch, new).await?;
     let known = if external_ids.is_empty() {
         HashMap::new()
