@@ -34,8 +34,7 @@ check: ## Check formatting, lints and documentation
 
 .PHONY: bench
 bench: ## Measure speed against the references (docs/benchmarks.md)
-	cargo build --profile bench --locked
-	benches/run
+	cargo bench --locked --bench house
 
 .PHONY: faults
 faults: ## Run the fault tests in full length (`make test` has them in short)

@@ -287,7 +287,7 @@ pub struct PlacedAsset {
 
 #[derive(sea_orm::FromQueryResult)]
 struct PlacedRow {
-    place: i32,
+    position: i32,
     #[sea_orm(nested)]
     asset: Model,
 }
@@ -296,7 +296,7 @@ impl TryFrom<PlacedRow> for PlacedAsset {
     type Error = RepoError;
 
     fn try_from(row: PlacedRow) -> Result<Self, RepoError> {
-        Ok(Self { position: row.place, asset: row.asset.try_into()? })
+        Ok(Self { position: row.position, asset: row.asset.try_into()? })
     }
 }
 
@@ -312,7 +312,7 @@ pub async fn pages_of_tasks(
     let page = keyset::bind(page, |position| [position.into()]);
     let select = Entity::find()
         .into_query()
-        .expr_as(Expr::col((task_asset::Entity, task_asset::Column::Position)), "place")
+        .column((task_asset::Entity, task_asset::Column::Position))
         .inner_join(
             task_asset::Entity,
             Expr::col((task_asset::Entity, task_asset::Column::AssetId)).equals((Entity, Column::Id)),

@@ -1,12 +1,11 @@
-//! Keyset pages in SQL: of one list, or of the lists of many parents at once.
+//! Keyset pages in SQL: of one list, or of the lists of many parents at once. Each is a walk along an index that begins
+//! at the cursor, so a page costs the same anywhere in a list of any length.
 
 use std::collections::HashMap;
 
 use sea_orm::{
-    FromQueryResult, Value,
-    sea_query::{
-        Alias, Condition, DynIden, Expr, ExprTrait, IntoIden, Order, Query, SelectStatement, UnionType, WindowStatement,
-    },
+    FromQueryResult, JoinType, Value,
+    sea_query::{Asterisk, Condition, DynIden, Expr, ExprTrait, IntoIden, Order, Query, SelectStatement, UnionType},
 };
 use uuid::Uuid;
 
@@ -57,32 +56,24 @@ pub(super) fn bind<K: Clone, const N: usize>(page: &Page<K>, values: impl Fn(K) 
     }
 }
 
-/// The rows strictly behind (or in front of) a key: `a > x OR (a = x AND b > y)` and so on.
-fn side<const N: usize>(keys: &[Key; N], at: &[Value; N], backward: bool) -> Condition {
-    let mut any = Condition::any();
-    for (depth, key) in keys.iter().enumerate() {
-        let mut all = Condition::all();
-        for (equal, value) in keys.iter().zip(at).take(depth) {
-            all = all.add(Expr::col(equal.column.clone()).eq(value.clone()));
-        }
-        any = any.add(all.add(key.beyond(at[depth].clone(), backward)));
+/// The rows behind (or in front of) a key that share its first `depth` columns: `a = x AND b > y`.
+fn beyond<const N: usize>(keys: &[Key; N], at: &[Value; N], backward: bool, depth: usize) -> Condition {
+    let mut all = Condition::all();
+    for (equal, value) in keys.iter().zip(at).take(depth) {
+        all = all.add(Expr::col(equal.column.clone()).eq(value.clone()));
     }
-    any
+    all.add(keys[depth].beyond(at[depth].clone(), backward))
 }
 
-fn restrict<const N: usize>(select: &mut SelectStatement, keys: &[Key; N], page: &ValuePage<N>) {
-    if let Some(after) = &page.after {
-        select.cond_where(side(keys, after, false));
-    }
-    if let Some(before) = &page.before {
-        select.cond_where(side(keys, before, true));
-    }
+/// All rows behind (or in front of) a key.
+fn beyond_any<const N: usize>(keys: &[Key; N], at: &[Value; N], backward: bool) -> Condition {
+    (0..N).fold(Condition::any(), |any, depth| any.add(beyond(keys, at, backward, depth)))
 }
 
 /// One page of the list `select`.
 pub(super) async fn slice<M, T, const N: usize>(
     conn: &impl Conn,
-    mut select: SelectStatement,
+    select: SelectStatement,
     keys: [Key; N],
     page: ValuePage<N>,
 ) -> Result<Slice<T>, RepoError>
@@ -90,13 +81,38 @@ where
     M: FromQueryResult,
     T: TryFrom<M, Error = RepoError>,
 {
-    restrict(&mut select, &keys, &page);
-    for key in &keys {
+    let rows = super::sql::all::<M, T>(conn, &walk(select, &keys, &page)).await?;
+    Ok(Slice::cut(rows, &page))
+}
+
+/// The rows of a page and one more, in the direction of the walk.
+///
+/// Behind a cursor over several columns (`a > x OR (a = x AND b > y)`) no database starts in the middle of an index, and
+/// a list whose rows share their first column would be walked from its front. Each alternative by itself is a range.
+fn walk<const N: usize>(select: SelectStatement, keys: &[Key; N], page: &ValuePage<N>) -> SelectStatement {
+    let (start, end) = if page.backward { (&page.before, &page.after) } else { (&page.after, &page.before) };
+    let mut select = select;
+    if let Some(end) = end {
+        select.cond_where(beyond_any(keys, end, !page.backward));
+    }
+    let Some(start) = start else { return in_order(select, keys, page) };
+    let mut alternatives = (0..N).rev().map(|depth| {
+        let mut range = select.clone();
+        range.cond_where(beyond(keys, start, page.backward, depth));
+        Query::select().column(Asterisk).from_subquery(in_order(range, keys, page), "range").to_owned()
+    });
+    let Some(mut all) = alternatives.next() else { return select };
+    for alternative in alternatives {
+        all.union(UnionType::All, alternative);
+    }
+    in_order(Query::select().column(Asterisk).from_subquery(all, "ranges").to_owned(), keys, page)
+}
+
+fn in_order<const N: usize>(mut select: SelectStatement, keys: &[Key; N], page: &ValuePage<N>) -> SelectStatement {
+    for key in keys {
         select.order_by(key.column.clone(), key.order(page.backward));
     }
-    select.limit(u64::from(page.size) + 1);
-    let rows = super::sql::all::<M, T>(conn, &select).await?;
-    Ok(Slice::cut(rows, &page))
+    select.limit(u64::from(page.size) + 1).to_owned()
 }
 
 /// The parents whose lists are wanted: the column that names them, and their ids.
@@ -109,13 +125,50 @@ impl Parents {
     pub(super) fn new(column: impl IntoIden, ids: impl IntoIterator<Item = Uuid>) -> Self {
         Self { column: column.into_iden(), ids: ids.into_iter().collect() }
     }
+
+    /// `each(parent)` for every parent, in one statement that walks each parent's rows by themselves.
+    fn each(&self, conn: &impl Conn, each: impl Fn(Expr) -> SelectStatement) -> SelectStatement {
+        let mut all = Query::select();
+        all.column(Asterisk);
+        if !conn.is_sqlite() {
+            let parent = Expr::col(("parents", "column1"));
+            all.expr_as(parent.clone(), "page_parent").from_values(self.ids.clone(), "parents").join_lateral(
+                JoinType::InnerJoin,
+                each(parent),
+                "page",
+                Expr::cust("TRUE"),
+            );
+            return all;
+        }
+        let mut arms = self.ids.iter().map(|id| {
+            let rows = each(Expr::value(*id));
+            let arm = Query::select()
+                .column(Asterisk)
+                .expr_as(Expr::value(*id), "page_parent")
+                .from_subquery(rows, "page")
+                .to_owned();
+            arm
+        });
+        let Some(mut union) = arms.next() else { return all };
+        for arm in arms {
+            union.union(UnionType::All, arm);
+        }
+        all.from_subquery(union, "pages").to_owned()
+    }
+
+    /// The parents in groups that one statement can hold: SQLite takes 500 arms of a UNION.
+    fn groups(self) -> impl Iterator<Item = Self> {
+        let Self { column, ids } = self;
+        let groups: Vec<Vec<Uuid>> = ids.chunks(400).map(<[Uuid]>::to_vec).collect();
+        groups.into_iter().map(move |ids| Self { column: column.clone(), ids })
+    }
 }
 
-/// The same page of the lists of many parents, in one statement.
+/// The same page of the lists of many parents. The key columns have to be among the selected ones.
 pub(super) async fn slices<M, T, const N: usize>(
     conn: &impl Conn,
-    mut select: SelectStatement,
-    Parents { column: parent, ids }: Parents,
+    select: SelectStatement,
+    parents: Parents,
     keys: [Key; N],
     page: ValuePage<N>,
 ) -> Result<HashMap<Uuid, Slice<T>>, RepoError>
@@ -123,23 +176,19 @@ where
     M: FromQueryResult,
     T: TryFrom<M, Error = RepoError>,
 {
-    restrict(&mut select, &keys, &page);
-    select.and_where(Expr::col(parent.clone()).is_in(ids));
-    let mut window = WindowStatement::partition_by(parent.clone());
-    for key in &keys {
-        window.order_by(key.column.clone(), key.order(page.backward));
-    }
-    select.expr_as(Expr::col(parent), "page_parent").expr_window_as(Expr::cust("row_number()"), window, "page_row");
-    let outer = Query::select()
-        .column(sea_orm::sea_query::Asterisk)
-        .from_subquery(select, "numbered")
-        .and_where(Expr::col("page_row").lte(i64::from(page.size) + 1))
-        .order_by("page_row", Order::Asc)
-        .to_owned();
     let mut lists: HashMap<Uuid, Vec<T>> = HashMap::new();
-    for row in conn.query_all(&outer).await? {
-        let record = M::from_query_result(&row, "")?.try_into()?;
-        lists.entry(row.try_get("", "page_parent")?).or_default().push(record);
+    for parents in parents.groups() {
+        let mut all = parents.each(conn, |parent| {
+            let own = select.clone().and_where(Expr::col(parents.column.clone()).eq(parent)).to_owned();
+            walk(own, &keys, &page)
+        });
+        for key in &keys {
+            all.order_by(key.column.clone(), key.order(page.backward));
+        }
+        for row in conn.query_all(&all).await? {
+            let record = M::from_query_result(&row, "")?.try_into()?;
+            lists.entry(row.try_get("", "page_parent")?).or_default().push(record);
+        }
     }
     Ok(lists.into_iter().map(|(parent, rows)| (parent, Slice::cut(rows, &page))).collect())
 }
@@ -148,31 +197,21 @@ where
 pub(super) async fn counts(
     conn: &impl Conn,
     select: SelectStatement,
-    Parents { column, ids }: Parents,
+    parents: Parents,
 ) -> Result<HashMap<Uuid, Option<u64>>, RepoError> {
-    let mut union: Option<SelectStatement> = None;
-    for (index, id) in ids.iter().enumerate() {
-        let mut rows = select.clone();
-        rows.clear_selects().expr(Expr::cust("1")).and_where(Expr::col(column.clone()).eq(*id));
-        rows.limit(limits::TOTAL_COUNT + 1);
-        let count = Query::select()
-            .expr_as(Expr::value(*id), "parent")
-            .expr_as(Expr::cust("count(*)"), "n")
-            .from_subquery(rows, Alias::new(format!("counted_{index}")))
-            .to_owned();
-        match &mut union {
-            None => union = Some(count),
-            Some(all) => {
-                all.union(UnionType::All, count);
-            }
+    let mut counts = HashMap::new();
+    for parents in parents.groups() {
+        let all = parents.each(conn, |parent| {
+            let mut rows = select.clone();
+            rows.clear_selects().expr(Expr::cust("1")).and_where(Expr::col(parents.column.clone()).eq(parent));
+            rows.limit(limits::TOTAL_COUNT + 1);
+            Query::select().expr_as(Expr::cust("count(*)"), "n").from_subquery(rows, "counted").to_owned()
+        });
+        for row in conn.query_all(&all).await? {
+            let n: i64 = row.try_get("", "n")?;
+            let count = u64::try_from(n).ok().filter(|n| *n <= limits::TOTAL_COUNT);
+            counts.insert(row.try_get("", "page_parent")?, count);
         }
     }
-    let Some(union) = union else { return Ok(HashMap::new()) };
-    let rows = conn.query_all(&union).await?;
-    rows.iter()
-        .map(|row| {
-            let n: i64 = row.try_get("", "n")?;
-            Ok((row.try_get("", "parent")?, u64::try_from(n).ok().filter(|n| *n <= limits::TOTAL_COUNT)))
-        })
-        .collect()
+    Ok(counts)
 }

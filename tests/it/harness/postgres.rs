@@ -143,6 +143,17 @@ impl Postgres {
         run(&mut self.psql("postgres", &sql));
     }
 
+    /// Brings the planner's statistics up to date.
+    pub(crate) fn analyze(&self, database: &str) {
+        run(&mut self.psql(database, "VACUUM ANALYZE"));
+    }
+
+    /// The process id of the server.
+    pub(crate) fn postmaster(&self) -> u32 {
+        let file = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        file.lines().next().and_then(|pid| pid.parse().ok()).expect("the first line is the process id")
+    }
+
     /// Stops the server and removes its folder.
     pub(crate) fn stop(&self) {
         let mut keeper = self.keeper.lock().unwrap();
