@@ -83,16 +83,23 @@ async fn sign_in_page(State(server): State<Arc<Server>>, Query(query): Query<Sig
     sign_in_with(&server, query.link.as_deref(), None)
 }
 
+const PASSWORD_FIELDS: &str = "<label>E-mail <input name=\"email\" type=\"email\" autocomplete=\"username\" required autofocus></label>\
+     <label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label>";
+
 /// Opening a link does not use it up: mail scanners and previews open links too. The button does.
 fn sign_in_with(server: &Server, link: Option<&str>, problem: Option<&str>) -> Response {
-    let fields = match link {
-        Some(link) => format!("<input type=\"hidden\" name=\"link\" value=\"{}\">", escaped(link)),
-        None => "<label>E-mail <input name=\"email\" type=\"email\" autocomplete=\"username\" required autofocus></label>\
-                 <label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label>"
-            .to_owned(),
+    let (fields, hint) = match link {
+        Some(link) => (format!("<input type=\"hidden\" name=\"link\" value=\"{}\">", escaped(link)), ""),
+        None => {
+            (PASSWORD_FIELDS.to_owned(), "<p class=\"hint\">No password? An admin can make you a sign-in link.</p>")
+        }
     };
     let problem = problem.map(|problem| format!("<p role=\"alert\">{}</p>", escaped(problem))).unwrap_or_default();
-    page(server, &SIGN_IN.replace("{{fields}}", &fields).replace("{{problem}}", &problem), PAGE_POLICY)
+    page(
+        server,
+        &SIGN_IN.replace("{{fields}}", &fields).replace("{{problem}}", &problem).replace("{{hint}}", hint),
+        PAGE_POLICY,
+    )
 }
 
 /// What the sign-in form sends.
