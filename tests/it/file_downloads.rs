@@ -37,7 +37,7 @@ async fn photograph(app: &TestApp) -> (String, Vec<u8>) {
     (project.url_of(&asset).await, bytes)
 }
 
-fn text<'a>(response: &'a reqwest::Response, name: header::HeaderName) -> &'a str {
+fn text(response: &reqwest::Response, name: header::HeaderName) -> &str {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
