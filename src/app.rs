@@ -18,8 +18,11 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// How long requests that run may go on after the server was told to stop.
-const DRAIN: Duration = Duration::from_secs(25);
+/// How long a server in release mode still takes requests after it turned unready: load balancers have to notice first.
+const LEAVE: Duration = Duration::from_secs(5);
+/// How long requests that run may go on after the doors were closed. With [`LEAVE`] well below the 30 s that Kubernetes
+/// gives.
+const DRAIN: Duration = Duration::from_secs(20);
 /// How often a server that waits for its schema looks again.
 const SCHEMA_POLL: Duration = Duration::from_secs(1);
 
@@ -32,6 +35,7 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where metrics are.
     pub admin_address: SocketAddr,
+    leave: Duration,
     stop: watch::Sender<bool>,
     doors: tokio::task::JoinHandle<std::io::Result<()>>,
 }
@@ -92,7 +96,8 @@ pub async fn start(config: &Config, on_resolve: Option<OnResolve>) -> anyhow::Re
     let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
     let (stop, stopped) = watch::channel(false);
     let doors = tokio::spawn(http::serve(server.clone(), listener, admin, stopped));
-    Ok(Running { server, address, admin_address, stop, doors })
+    let leave = if closed { LEAVE } else { Duration::ZERO };
+    Ok(Running { server, address, admin_address, leave, stop, doors })
 }
 
 impl Running {
@@ -124,12 +129,13 @@ impl Running {
         Ok(link)
     }
 
-    /// Asks to be left out of the rotation, lets running requests finish, and closes.
+    /// Asks to be left out of the rotation, waits (in release mode) until it is, lets running requests finish, and closes.
     ///
     /// # Errors
     /// When a door broke, or requests did not finish in time.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.server.drain();
+        tokio::time::sleep(self.leave).await;
         let _ = self.stop.send(true);
         let finished = tokio::time::timeout(DRAIN, self.doors).await;
         self.server.app().db.close().await?;

@@ -1,10 +1,11 @@
 //! What a resolver can ask its context for.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_graphql::{Context, ID};
 
 use crate::{
+    domain::ids::UserId,
     graphql::{error::ApiError, loader::Loaders},
     service::{App, ServiceError, Viewer},
 };
@@ -12,6 +13,9 @@ use crate::{
 /// The network address a request came from.
 #[derive(Clone, Debug)]
 pub(super) struct Address(pub(super) String);
+
+/// Whoever signed in by this very request, which carried no credential of theirs: they see themselves in its answer.
+pub(super) type CameIn = OnceLock<UserId>;
 
 pub(super) trait Ctx {
     /// The use cases.
@@ -22,6 +26,9 @@ pub(super) trait Ctx {
     /// # Errors
     /// `UNAUTHENTICATED` when the request carried no credential.
     fn viewer(&self) -> Result<&Viewer, ApiError>;
+
+    /// Whether the asker is this person.
+    fn is_oneself(&self, user: UserId) -> bool;
 
     /// The request's loaders.
     fn loaders(&self) -> &Loaders;
@@ -38,6 +45,11 @@ impl Ctx for Context<'_> {
     fn viewer(&self) -> Result<&Viewer, ApiError> {
         let nobody = ServiceError::Unauthenticated("sign in first: send a bearer token or the session cookie");
         self.data_opt::<Viewer>().ok_or_else(|| nobody.into())
+    }
+
+    fn is_oneself(&self, user: UserId) -> bool {
+        let viewer = self.data_opt::<Viewer>().map(|viewer| viewer.user.id);
+        viewer == Some(user) || self.data_unchecked::<CameIn>().get() == Some(&user)
     }
 
     fn loaders(&self) -> &Loaders {

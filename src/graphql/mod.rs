@@ -10,6 +10,7 @@ mod loader;
 mod mutation;
 mod query;
 mod types;
+mod variables;
 
 use std::sync::Arc;
 
@@ -75,7 +76,7 @@ impl Api {
         };
         request.set_parsed_query(document);
         let loaders = loader::Loaders::new(self.app.clone(), caller.viewer.clone());
-        let mut request = request.data(loaders).data(context::Address(caller.address));
+        let mut request = request.data(loaders).data(context::Address(caller.address)).data(context::CameIn::default());
         if let Some(viewer) = caller.viewer {
             request = request.data(viewer);
         }

@@ -42,6 +42,6 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 /// The cookie that keeps a browser signed in. Lax: other sites' forms and scripts do not send it.
 pub(super) fn session_cookie(server: &Server, token: &str) -> Result<HeaderValue, HttpError> {
     let secure = if server.public_url.starts_with("https://") { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={token}; Path={}; HttpOnly; SameSite=Lax{secure}", server.base());
+    let text = format!("{COOKIE}={token}; Path={}; HttpOnly; SameSite=Lax{secure}", server.base_path);
     HeaderValue::from_str(&text).map_err(|_| HttpError::bad_request("the token cannot be a cookie"))
 }

@@ -4,7 +4,10 @@ use std::{io, ops::Range, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{Path, Query, State},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -29,9 +32,21 @@ pub(super) struct Signature {
     signature: String,
 }
 
+/// What stands in the URL, or why it cannot be read.
+type SignedUrl = (Result<Path<String>, PathRejection>, Result<Query<Signature>, QueryRejection>);
+
+/// Takes a URL apart; one without a whole signature allows nothing.
+fn parse((asset, signature): SignedUrl) -> Result<(AssetId, Signature), HttpError> {
+    let Query(signature) = signature.map_err(|_| {
+        ServiceError::Forbidden("the URL is not signed; take it as the API gave it, or ask for a new one")
+    })?;
+    let Path(asset) = asset.map_err(|error| HttpError::bad_request(error.body_text()))?;
+    let asset = asset.parse().map_err(|error| ServiceError::invalid("asset", error))?;
+    Ok((asset, signature))
+}
+
 impl Signature {
-    fn request(&self, asset: &str, permit: Permit) -> Result<SignedRequest<'_>, HttpError> {
-        let asset: AssetId = asset.parse().map_err(|error| ServiceError::invalid("asset", error))?;
+    fn request(&self, asset: AssetId, permit: Permit) -> Result<SignedRequest<'_>, HttpError> {
         let meant = if permit == Permit::Read { "read" } else { "write" };
         if self.permit != meant {
             let forbidden = ServiceError::Forbidden("the URL does not allow this method; ask for a new URL");
@@ -44,11 +59,11 @@ impl Signature {
 /// Takes the bytes of an upload.
 pub(super) async fn put(
     State(server): State<Arc<Server>>,
-    Path(asset): Path<String>,
-    Query(signature): Query<Signature>,
+    url: SignedUrl,
     body: Body,
 ) -> Result<StatusCode, HttpError> {
-    let request = signature.request(&asset, Permit::Write)?;
+    let (asset, signature) = parse(url)?;
+    let request = signature.request(asset, Permit::Write)?;
     let bytes = body.into_data_stream().map_err(io::Error::other);
     asset::receive(&server.app, request, Box::pin(bytes)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -57,18 +72,19 @@ pub(super) async fn put(
 /// Gives the bytes of an asset, all or one range of them.
 pub(super) async fn get(
     State(server): State<Arc<Server>>,
-    Path(asset): Path<String>,
-    Query(signature): Query<Signature>,
+    url: SignedUrl,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let request = signature.request(&asset, Permit::Read)?;
+    let (asset, signature) = parse(url)?;
+    let request = signature.request(asset, Permit::Read)?;
     let download = asset::open(&server.app, request).await?;
     let etag = format!("\"{}\"", download.asset.sha256.as_deref().unwrap_or_default());
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == etag.as_bytes()) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    if has_seen(&headers, &etag) {
+        let headers = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, CACHED)];
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
-    let range = match wanted(&headers, &etag, download.size_bytes) {
+    let range = match wanted(&method, &headers, &etag, download.size_bytes) {
         Ok(range) => range,
         Err(Unsatisfiable) => {
             let whole = format!("bytes */{}", download.size_bytes);
@@ -85,7 +101,7 @@ pub(super) async fn get(
     let answer = response.headers_mut();
     answer.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     answer.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600, immutable"));
+    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHED));
     insert(answer, header::ETAG, &etag);
     describe(answer, &download);
     if let Some(range) = range {
@@ -99,10 +115,22 @@ pub(super) async fn get(
     Ok(response)
 }
 
+/// The bytes behind a URL never change, and are for whoever was given it.
+const CACHED: &str = "private, max-age=3600, immutable";
+
+/// Whether the client has these bytes: `If-None-Match` lists tags, which a proxy may have made weak.
+fn has_seen(headers: &HeaderMap, etag: &str) -> bool {
+    let lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}
+
 struct Unsatisfiable;
 
-/// The range a client wants, when it wants one; several at once are answered with the whole.
-fn wanted(headers: &HeaderMap, etag: &str, size: u64) -> Result<Option<Range<u64>>, Unsatisfiable> {
+/// The range a client wants, when it wants one (only a GET can); several at once are answered with the whole.
+fn wanted(method: &Method, headers: &HeaderMap, etag: &str, size: u64) -> Result<Option<Range<u64>>, Unsatisfiable> {
+    if method != Method::GET {
+        return Ok(None);
+    }
     let Some(range) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return Ok(None) };
     if headers.get(header::IF_RANGE).is_some_and(|seen| seen.as_bytes() != etag.as_bytes()) {
         return Ok(None);

@@ -122,7 +122,8 @@ fn router(server: Arc<Server>) -> Router {
         routes
     } else {
         let base = server.base_path.clone();
-        Router::new().nest(&base, routes).fallback(error::no_such_route)
+        // Nested, the front page is at the base without a slash at its end; our links have the slash.
+        Router::new().nest(&base, routes).route(&server.base(), get(pages::front)).fallback(error::no_such_route)
     };
     routes
         .layer(CatchPanicLayer::custom(error::panicked))

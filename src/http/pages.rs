@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Form, Router,
-    extract::{ConnectInfo, Path, Query, State},
+    extract::{
+        ConnectInfo, Path, Query, State,
+        rejection::{FormRejection, QueryRejection},
+    },
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
     routing::get,
@@ -57,7 +60,8 @@ fn page(server: &Server, text: &str, policy: &'static str) -> Response {
     (headers, Html(text)).into_response()
 }
 
-async fn front(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
+/// The front page.
+pub(super) async fn front(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
     let viewer = auth::viewer(&server, &headers).await.ok().flatten();
     let who = match viewer {
         Some(viewer) => format!("You are signed in as <strong>{}</strong>.", escaped(&viewer.user.name)),
@@ -79,8 +83,12 @@ pub(super) struct SignInQuery {
     link: Option<String>,
 }
 
-async fn sign_in_page(State(server): State<Arc<Server>>, Query(query): Query<SignInQuery>) -> Response {
-    sign_in_with(&server, query.link.as_deref(), None)
+async fn sign_in_page(
+    State(server): State<Arc<Server>>,
+    query: Result<Query<SignInQuery>, QueryRejection>,
+) -> Result<Response, HttpError> {
+    let Query(query) = query.map_err(|error| HttpError::bad_request(error.body_text()))?;
+    Ok(sign_in_with(&server, query.link.as_deref(), None))
 }
 
 const PASSWORD_FIELDS: &str = "<label>E-mail <input name=\"email\" type=\"email\" autocomplete=\"username\" required autofocus></label>\
@@ -114,9 +122,11 @@ async fn sign_in_form(
     State(server): State<Arc<Server>>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Form(form): Form<SignInForm>,
+    form: Result<Form<SignInForm>, FormRejection>,
 ) -> Result<Response, HttpError> {
-    must_come_from_here(&headers)?;
+    must_come_from_here(&server, &headers)?;
+    let Form(form) =
+        form.map_err(|error| HttpError::new(error.status(), ErrorCode::BadUserInput, error.body_text()))?;
     let signed_in = match (&form.link, form.email, form.password) {
         (Some(link), _, _) => sign_in::by_link(&server.app, link).await,
         (None, Some(email), Some(password)) => {
@@ -143,16 +153,26 @@ async fn sign_in_form(
 }
 
 /// A form on a stranger's page must not sign a browser in as somebody else.
-fn must_come_from_here(headers: &HeaderMap) -> Result<(), HttpError> {
+fn must_come_from_here(server: &Server, headers: &HeaderMap) -> Result<(), HttpError> {
     let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
     let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let same_origin = origin.is_none_or(|origin| origin.split_once("://").is_some_and(|(_, from)| from == host));
+    let same_origin = origin.is_none_or(|origin| {
+        // A proxy may have put its own name for this server into Host.
+        origin == origin_of(&server.public_url) || origin.split_once("://").is_some_and(|(_, from)| from == host)
+    });
     match site {
         Some("same-origin" | "none") => Ok(()),
         None if same_origin => Ok(()),
         _ => Err(HttpError::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, "the form was sent from another site")),
     }
+}
+
+/// Scheme, host and port of a URL.
+fn origin_of(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find('/').map_or(url.len(), |at| host + at);
+    &url[..end]
 }
 
 async fn style() -> Response {

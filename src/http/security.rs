@@ -17,8 +17,9 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        // A sign-in link or a signed URL must not travel on in a Referer.
-        (header::REFERRER_POLICY, "no-referrer"),
+        // A sign-in link or a signed URL must not travel on in a Referer to others. Not `no-referrer`: under that a
+        // browser sends our own form with `Origin: null`, which the sign-in has to refuse.
+        (header::REFERRER_POLICY, "same-origin"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ] {

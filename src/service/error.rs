@@ -61,7 +61,7 @@ pub enum ServiceError {
         limit_bytes: u64,
     },
     /// Too many failed attempts.
-    #[error("too many failed attempts; wait {} s", .retry_after.as_secs().max(1))]
+    #[error("too many failed attempts; wait {} s", .retry_after.as_millis().div_ceil(1000))]
     RateLimited {
         /// How long to wait.
         retry_after: Duration,

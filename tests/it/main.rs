@@ -1,9 +1,19 @@
 //! The one integration test binary. Every test runs against SQLite and against a PostgreSQL that the harness starts;
 //! a server that cannot be started fails the run, nothing is skipped.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 mod harness;
 
+mod access_tokens;
+mod asset_uploads;
+mod command_line;
+mod file_downloads;
+mod graphql_over_http_audit;
+mod http_behaviour;
 mod project_settings;
+mod sign_in;
+mod user_accounts;
 
 use std::process::ExitCode;
 
@@ -11,6 +21,19 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = [project_settings::trials()].into_iter().flatten().collect();
+    let trials: Vec<Trial> = [
+        access_tokens::trials(),
+        asset_uploads::trials(),
+        command_line::trials(),
+        file_downloads::trials(),
+        graphql_over_http_audit::trials(),
+        http_behaviour::trials(),
+        project_settings::trials(),
+        sign_in::trials(),
+        user_accounts::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     harness::run(&arguments, trials)
 }

@@ -13,7 +13,10 @@ use async_graphql::{
     },
 };
 
-use crate::{domain::words::ErrorCode, graphql::error::refused};
+use crate::{
+    domain::words::ErrorCode,
+    graphql::{error::refused, variables},
+};
 
 /// How deep brackets of a document may nest.
 pub(super) const NESTING: usize = 48;
@@ -75,6 +78,7 @@ impl Limits {
         let Some(operation) = operation(&document, request.operation_name.as_deref()) else {
             return Ok(document); // executing says what is wrong with the name
         };
+        variables::must_be_given(operation, &request.variables)?;
         let measure = document::measure(&document, operation, &request.variables);
         if measure.cyclic {
             return Err(refused(ErrorCode::BadUserInput, "a fragment spreads itself"));

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     graphql::{
-        context::{Ctx, id},
+        context::{CameIn, Ctx, id},
         error::ApiError,
         types::user::{AccessToken, SignInPayload, User},
     },
@@ -149,6 +149,7 @@ impl IdentityMutation {
             }
         };
         let sign_in::SignedIn { user, token, expires_at } = signed_in;
+        ctx.data_unchecked::<CameIn>().get_or_init(|| user.id);
         Ok(SignInPayload { user: User(user), token, expires_at })
     }
 

@@ -41,9 +41,9 @@ impl User {
 
     /// The address: seen by oneself, by managers of a project the person is in, and by admins.
     async fn email(&self, ctx: &Context<'_>) -> Result<Option<&str>, ApiError> {
-        let viewer = ctx.viewer()?;
-        let visible =
-            viewer.user.admin || viewer.user.id == self.0.id || ctx.loaders().find(EmailOf(self.0.id)).await?.is_some();
+        let visible = ctx.is_oneself(self.0.id)
+            || ctx.viewer()?.user.admin
+            || ctx.loaders().find(EmailOf(self.0.id)).await?.is_some();
         Ok(visible.then_some(self.0.email.as_str()))
     }
 
@@ -59,7 +59,7 @@ impl User {
 
     /// Live access tokens, oldest first; only oneself sees one's own.
     async fn access_tokens(&self, ctx: &Context<'_>) -> Result<Vec<AccessToken>, ApiError> {
-        if ctx.viewer()?.user.id != self.0.id {
+        if !ctx.is_oneself(self.0.id) {
             return Ok(Vec::new());
         }
         let tokens = access_token::of_user(&ctx.app().db, self.0.id).await?;

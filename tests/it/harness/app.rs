@@ -1,6 +1,11 @@
 //! A Concord of one test's own, in this process, over a real database and real sockets.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use concord::{
     app::{self, Running},
@@ -32,6 +37,11 @@ impl Database {
         self.url.starts_with("sqlite:")
     }
 
+    /// A folder of the test's own, gone at its end.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Another one of the same kind, without the schema.
     pub(crate) fn empty_sibling(&self) -> Self {
         if self.is_sqlite() {
@@ -58,7 +68,7 @@ impl TestApp {
 
     /// With these keys of the configuration.
     pub(crate) async fn with(database: Database, keys: &[(&str, &str)]) -> Self {
-        let files = format!("file://{}", database.folder.path().join("files").display());
+        let files = format!("file://{}", storage_folder(&database).display());
         let defaults = [
             ("DATABASE_URL", database.url.as_str()),
             ("STORAGE_URL", &files),
@@ -94,6 +104,16 @@ impl TestApp {
         format!("http://{}{path}", self.running.admin_address)
     }
 
+    /// Where the bytes of assets are.
+    pub(crate) fn storage_folder(&self) -> PathBuf {
+        storage_folder(&self.database)
+    }
+
+    /// The names of all files in the storage, half-written ones too.
+    pub(crate) fn stored_files(&self) -> Vec<String> {
+        files_below(&self.storage_folder())
+    }
+
     /// Moves the one clock forward.
     pub(crate) fn advance(&self, by: Duration) {
         self.use_cases().db.clock().advance(by);
@@ -109,4 +129,13 @@ impl TestApp {
         use sea_orm::ConnectionTrait;
         self.use_cases().db.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
+}
+
+fn storage_folder(database: &Database) -> PathBuf {
+    database.folder().join("files")
+}
+
+fn files_below(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path.display().to_string()] }).collect()
 }

@@ -5,7 +5,9 @@ mod app;
 pub(crate) mod coverage;
 mod people;
 pub(crate) mod postgres;
+mod sign_in;
 mod story;
+mod wait;
 
 use std::{future::Future, pin::Pin, process::ExitCode};
 
@@ -13,7 +15,9 @@ pub(crate) use answer::Answer;
 pub(crate) use app::{Database, TestApp};
 use libtest_mimic::{Arguments, Trial};
 pub(crate) use people::Person;
+pub(crate) use sign_in::link_secret;
 pub(crate) use story::{Media, Project, id_of};
+pub(crate) use wait::wait_until;
 
 /// A test: gets a database and does the rest itself.
 pub(crate) type Test = fn(Database) -> Pin<Box<dyn Future<Output = ()>>>;
