@@ -3,7 +3,9 @@
 
 mod harness;
 
+mod field_coverage;
 mod project_settings;
+mod tenant_isolation;
 
 use std::process::ExitCode;
 
@@ -11,6 +13,6 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = [project_settings::trials()].into_iter().flatten().collect();
+    let trials: Vec<Trial> = [project_settings::trials(), tenant_isolation::trials()].into_iter().flatten().collect();
     harness::run(&arguments, trials)
 }

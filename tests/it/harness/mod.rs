@@ -5,6 +5,7 @@ mod app;
 pub(crate) mod coverage;
 mod people;
 pub(crate) mod postgres;
+mod rows;
 mod story;
 
 use std::{future::Future, pin::Pin, process::ExitCode};
@@ -13,6 +14,7 @@ pub(crate) use answer::Answer;
 pub(crate) use app::{Database, TestApp};
 use libtest_mimic::{Arguments, Trial};
 pub(crate) use people::Person;
+pub(crate) use rows::{Drawn, random_like};
 pub(crate) use story::{Media, Project, id_of};
 
 /// A test: gets a database and does the rest itself.
