@@ -5,6 +5,7 @@ mod harness;
 
 mod field_coverage;
 mod project_settings;
+mod task_list;
 mod tenant_isolation;
 
 use std::process::ExitCode;
@@ -13,6 +14,10 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = [project_settings::trials(), tenant_isolation::trials()].into_iter().flatten().collect();
+    let trials: Vec<Trial> =
+        [field_coverage::trials(), project_settings::trials(), task_list::trials(), tenant_isolation::trials()]
+            .into_iter()
+            .flatten()
+            .collect();
     harness::run(&arguments, trials)
 }
