@@ -4,12 +4,15 @@ use serde_json::{Value, json};
 
 use crate::tenant_isolation::tenant::Tenant;
 
+/// Ids of one kind in a project.
+type IdsOf = fn(&Tenant) -> Vec<String>;
+
 /// A call with one id of another project in it; everything else in it is the asker's own.
 pub(super) struct Case {
     /// `Mutation.setMember(input.userId)`
     pub(super) place: &'static str,
     /// The ids of the other project to try.
-    pub(super) ids: fn(&Tenant) -> Vec<String>,
+    pub(super) ids: IdsOf,
     pub(super) document: &'static str,
     /// From the asker's own project and the id.
     pub(super) variables: fn(&Tenant, &str) -> Value,
@@ -31,7 +34,7 @@ pub(super) const WITHOUT_IDS: [&str; 9] = [
 ];
 
 /// Each implementation of Node with its ids in a project.
-pub(super) const NODES: [(&str, fn(&Tenant) -> Vec<String>); 6] = [
+pub(super) const NODES: [(&str, IdsOf); 6] = [
     ("AccessToken", |b| vec![b.spare_token.clone()]),
     ("Asset", |b| vec![b.ready.clone(), b.pending.clone()]),
     ("Project", project),
