@@ -142,12 +142,11 @@ impl Parents {
         }
         let mut arms = self.ids.iter().map(|id| {
             let rows = each(Expr::value(*id));
-            let arm = Query::select()
+            Query::select()
                 .column(Asterisk)
                 .expr_as(Expr::value(*id), "page_parent")
                 .from_subquery(rows, "page")
-                .to_owned();
-            arm
+                .to_owned()
         });
         let Some(mut union) = arms.next() else { return all };
         for arm in arms {

@@ -328,7 +328,7 @@ pub async fn end_work(conn: &impl Conn, ids: &[TaskId]) -> Result<(), RepoError>
     Ok(())
 }
 
-/// Which tasks a list shows; empty lists and `None` restrict nothing.
+/// Which tasks a list shows; `None` restricts nothing, an empty list lets nothing through.
 #[derive(Clone, Debug, Default)]
 pub struct TaskFilter {
     /// In one of these states.

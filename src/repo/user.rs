@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use entity::user::{Column, Entity, Model};
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryTrait,
+    ColumnTrait, Condition, EntityTrait, QueryTrait,
     sea_query::{Expr, ExprTrait, Query},
 };
 use uuid::Uuid;
@@ -178,22 +178,38 @@ pub async fn any(conn: &impl Conn) -> Result<bool, RepoError> {
     Ok(conn.query_one(&select).await?.is_some())
 }
 
-/// Which of `others` the asker may see: oneself, and everybody in a project one is in; admins see all.
+/// A user the asker may see: oneself, and everybody in a project one is in; admins see all.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn find_visible(conn: &impl Conn, scope: Scope, id: UserId) -> Result<Option<User>, RepoError> {
-    let mut select = Entity::find().filter_by(Column::Id.eq(id.0));
-    if !scope.admin {
-        let known = Query::select()
-            .column(entity::project_member::Column::UserId)
-            .from(entity::project_member::Entity)
-            .cond_where(super::scope::visible(scope, entity::project_member::Column::ProjectId))
-            .to_owned();
-        select
-            .cond_where(sea_orm::Condition::any().add(Column::Id.eq(scope.user.0)).add(Column::Id.in_subquery(known)));
-    }
+    let select = Entity::find().filter_by(Condition::all().add(Column::Id.eq(id.0)).add(visible(scope)));
     sql::one::<Model, User>(conn, &select).await
+}
+
+/// A user the asker may bring into a project: a visible one, or one in no project yet. Whoever is in other projects
+/// only is not there for the asker.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_addable(conn: &impl Conn, scope: Scope, id: UserId) -> Result<Option<User>, RepoError> {
+    use entity::project_member::{Column as Member, Entity as Members};
+    let placed = Query::select().column(Member::UserId).from(Members).and_where(Member::UserId.eq(id.0)).to_owned();
+    let addable = Condition::any().add(visible(scope)).add(Column::Id.not_in_subquery(placed));
+    let select = Entity::find().filter_by(Condition::all().add(Column::Id.eq(id.0)).add(addable));
+    sql::one::<Model, User>(conn, &select).await
+}
+
+fn visible(scope: Scope) -> Condition {
+    if scope.admin {
+        return Condition::all();
+    }
+    let known = Query::select()
+        .column(entity::project_member::Column::UserId)
+        .from(entity::project_member::Entity)
+        .cond_where(super::scope::visible(scope, entity::project_member::Column::ProjectId))
+        .to_owned();
+    Condition::any().add(Column::Id.eq(scope.user.0)).add(Column::Id.in_subquery(known))
 }
 
 /// Which of `ids` are members of a project that `manager` manages: those whose address a manager may see.

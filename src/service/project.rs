@@ -138,8 +138,8 @@ pub async fn update(app: &App, viewer: &Viewer, change: UpdateProject) -> Result
 /// Adds a member, changes a role, or (with no role) takes a member out. Repeating it changes nothing.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`] for the project or the user, [`ServiceError::Forbidden`] when the old or the new role is
-/// above what the viewer may give.
+/// [`ServiceError::NotFound`] for the project or the user, also for one who is in projects the viewer does not see and
+/// in no other; [`ServiceError::Forbidden`] when the old or the new role is above what the viewer may give.
 #[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, project.id = %project))]
 pub async fn set_member(
     app: &App,
@@ -158,7 +158,9 @@ pub async fn set_member(
         must(standing, Action::ManageManagers)?;
     }
     if old.is_none() {
-        user::find(&txn, user).await?.ok_or_else(|| ServiceError::not_found("user", "userId"))?;
+        // Only an admin brings people over from projects the viewer does not see.
+        let addable = user::find_addable(&txn, viewer.scope(), user).await?;
+        addable.ok_or_else(|| ServiceError::not_found("user", "userId"))?;
     }
     if old_role == role {
         return Ok((project, old));

@@ -8,11 +8,14 @@ mod harness;
 mod access_tokens;
 mod asset_uploads;
 mod command_line;
+mod field_coverage;
 mod file_downloads;
 mod graphql_over_http_audit;
 mod http_behaviour;
 mod project_settings;
 mod sign_in;
+mod task_list;
+mod tenant_isolation;
 mod user_accounts;
 
 use std::process::ExitCode;
@@ -25,11 +28,14 @@ fn main() -> ExitCode {
         access_tokens::trials(),
         asset_uploads::trials(),
         command_line::trials(),
+        field_coverage::trials(),
         file_downloads::trials(),
         graphql_over_http_audit::trials(),
         http_behaviour::trials(),
         project_settings::trials(),
         sign_in::trials(),
+        task_list::trials(),
+        tenant_isolation::trials(),
         user_accounts::trials(),
     ]
     .into_iter()

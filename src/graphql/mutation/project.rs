@@ -142,8 +142,9 @@ impl ProjectMutation {
         Ok(UpdateProjectPayload { project: Project(project::update(ctx.app(), viewer, change).await?) })
     }
 
-    /// Adds a member, changes a role, or takes a member out; managers below manager, admins managers too. Codes:
-    /// `NOT_FOUND`, `FORBIDDEN`.
+    /// Adds a member, changes a role, or takes a member out; managers below manager, admins managers too. A manager adds
+    /// people they see and people in no project yet; an admin brings over those of other projects. Codes: `NOT_FOUND`,
+    /// `FORBIDDEN`.
     async fn set_member(&self, ctx: &Context<'_>, input: SetMemberInput) -> Result<SetMemberPayload, ApiError> {
         let viewer = ctx.viewer()?;
         let (project, user) = (id("projectId", &input.project_id)?, id("userId", &input.user_id)?);

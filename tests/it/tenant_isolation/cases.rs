@@ -1,0 +1,305 @@
+//! For each place of the schema that takes an id: a call that gives it one.
+
+use serde_json::{Value, json};
+
+use crate::tenant_isolation::tenant::Tenant;
+
+/// Ids of one kind in a project.
+type IdsOf = fn(&Tenant) -> Vec<String>;
+
+/// A call with one id of another project in it; everything else in it is the asker's own.
+pub(super) struct Case {
+    /// `Mutation.setMember(input.userId)`
+    pub(super) place: &'static str,
+    /// The ids of the other project to try.
+    pub(super) ids: IdsOf,
+    pub(super) document: &'static str,
+    /// From the asker's own project and the id.
+    pub(super) variables: fn(&Tenant, &str) -> Value,
+    /// What a manager is answered: an error's code, or `""` for data without the thing.
+    pub(super) manager_gets: &'static str,
+}
+
+/// Fields of the roots that take no id.
+pub(super) const WITHOUT_IDS: [&str; 9] = [
+    "Query.annotationKinds",
+    "Query.projects",
+    "Query.users",
+    "Query.viewer",
+    "Mutation.createAccessToken",
+    "Mutation.createProject",
+    "Mutation.createUser",
+    "Mutation.signIn",
+    "Mutation.signOut",
+];
+
+/// Each implementation of Node with its ids in a project.
+pub(super) const NODES: [(&str, IdsOf); 6] = [
+    ("AccessToken", |b| vec![b.spare_token.clone()]),
+    ("Asset", |b| vec![b.ready.clone(), b.pending.clone()]),
+    ("Project", project),
+    ("Task", |b| b.tasks.clone()),
+    ("Template", |b| b.templates.clone()),
+    ("User", Tenant::people),
+];
+
+fn nodes(b: &Tenant) -> Vec<String> {
+    NODES.iter().flat_map(|(_, ids)| ids(b)).collect()
+}
+
+fn project(b: &Tenant) -> Vec<String> {
+    vec![b.project.id.clone()]
+}
+
+fn annotator(b: &Tenant) -> Vec<String> {
+    vec![b.annotator.id.clone()]
+}
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        place: "Query.node(id)",
+        ids: nodes,
+        document: "query($id: ID!) { node(id: $id) { __typename id
+            ... on User { name email } ... on AccessToken { name } ... on Template { name tools { name } }
+            ... on Project { name members(first: 9) { totalCount nodes { user { id } } } }
+            ... on Asset { fileName url } ... on Task { externalId slots { reservedFor { id } } } } }",
+        variables: |_, id| json!({ "id": id }),
+        manager_gets: "",
+    },
+    Case {
+        place: "Query.nodes(ids)",
+        ids: nodes,
+        document: "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }",
+        variables: |a, id| json!({ "ids": [a.tasks[0], id, a.project.id] }),
+        manager_gets: "",
+    },
+    Case {
+        place: "Query.project(id)",
+        ids: project,
+        document: "query($id: ID!) { project(id: $id) { name viewerRole taskCounts { count } stats { claimable }
+            templates(first: 9) { totalCount nodes { id } } assets(first: 9) { totalCount nodes { id url } } } }",
+        variables: |_, id| json!({ "id": id }),
+        manager_gets: "",
+    },
+    Case {
+        place: "Query.task(id)",
+        ids: |b| b.tasks.clone(),
+        document: "query($id: ID!) { task(id: $id) { data project { id } template { id } assets(first: 9) { totalCount nodes { id } } } }",
+        variables: |_, id| json!({ "id": id }),
+        manager_gets: "",
+    },
+    Case {
+        place: "Query.tasks(projectId)",
+        ids: project,
+        document: "query($id: ID!) { tasks(projectId: $id, first: 9) { totalCount nodes { id } } }",
+        variables: |_, id| json!({ "id": id }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Query.tasks(filter.annotatorId)",
+        ids: annotator,
+        document: "query($project: ID!, $id: ID!) { tasks(projectId: $project, filter: { annotatorId: $id }, first: 9) { totalCount nodes { id } } }",
+        variables: |a, id| json!({ "project": a.project.id, "id": id }),
+        manager_gets: "",
+    },
+    Case {
+        place: "Query.eventCursor(projectId)",
+        ids: project,
+        document: "query($id: ID!) { eventCursor(projectId: $id) }",
+        variables: |_, id| json!({ "id": id }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Query.events(projectId)",
+        ids: project,
+        document: "query($id: ID!) { events(projectId: $id, first: 50) { nodes { id } } }",
+        variables: |_, id| json!({ "id": id }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.updateProject(input.projectId)",
+        ids: project,
+        document: "mutation($input: UpdateProjectInput!) { updateProject(input: $input) { project { id name } } }",
+        variables: |_, id| json!({ "input": { "projectId": id, "name": "Taken over" } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.setMember(input.projectId)",
+        ids: project,
+        document: SET_MEMBER,
+        variables: |a, id| json!({ "input": { "projectId": id, "userId": a.viewer.id, "role": "VIEWER" } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.setMember(input.userId)",
+        ids: Tenant::people,
+        document: SET_MEMBER,
+        variables: |a, id| json!({ "input": { "projectId": a.project.id, "userId": id, "role": "ANNOTATOR" } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.setMember(input.userId)",
+        ids: annotator,
+        document: SET_MEMBER,
+        variables: |a, id| json!({ "input": { "projectId": a.project.id, "userId": id, "role": "MANAGER" } }),
+        manager_gets: "FORBIDDEN",
+    },
+    Case {
+        place: "Mutation.setMember(input.userId)",
+        ids: |b| vec![b.viewer.id.clone()],
+        document: SET_MEMBER,
+        variables: |a, id| json!({ "input": { "projectId": a.project.id, "userId": id, "role": null } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.publishTemplate(input.template.projectId)",
+        ids: project,
+        document: "mutation($input: PublishTemplateInput!) { publishTemplate(input: $input) { template { version } } }",
+        variables: |_, id| {
+            let tool = json!({ "name": "Mine", "kind": "TEXT_SPAN", "labels": [{ "name": "mine" }] });
+            json!({ "input": { "template": { "projectId": id, "name": "Mine", "tools": [tool] } } })
+        },
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.requestUploads(input.projectId)",
+        ids: project,
+        document: "mutation($input: RequestUploadsInput!) { requestUploads(input: $input) { uploads { assetId url } } }",
+        variables: |_, id| {
+            let file = json!({ "fileName": "a.txt", "contentType": "text/plain", "sizeBytes": 1 });
+            json!({ "input": { "projectId": id, "files": [file] } })
+        },
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.completeUploads(input.assetIds)",
+        ids: |b| vec![b.ready.clone(), b.pending.clone()],
+        document: "mutation($input: CompleteUploadsInput!) { completeUploads(input: $input) { assets { id state url } } }",
+        variables: |a, id| json!({ "input": { "assetIds": [a.ready, id] } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.createTasks(input.projectId)",
+        ids: project,
+        document: CREATE_TASKS,
+        variables: |_, id| json!({ "input": { "projectId": id, "tasks": [{ "data": { "text": "mine" } }] } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.createTasks(input.tasks.assetIds)",
+        ids: |b| vec![b.ready.clone()],
+        document: CREATE_TASKS,
+        variables: |a, id| json!({ "input": { "projectId": a.project.id, "tasks": [{ "assetIds": [id] }] } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.updateTasks(input.taskIds)",
+        ids: |b| b.tasks.clone(),
+        document: UPDATE_TASKS,
+        variables: |a, id| json!({ "input": { "taskIds": [a.tasks[0], id], "priority": 9, "clearReservation": true } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.updateTasks(input.reservedForUserId)",
+        ids: annotator,
+        document: UPDATE_TASKS,
+        variables: |a, id| json!({ "input": { "taskIds": [a.tasks[0]], "reservedForUserId": id } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.archiveTasks(input.taskIds)",
+        ids: |b| b.tasks.clone(),
+        document: "mutation($input: ArchiveTasksInput!) { archiveTasks(input: $input) { tasks { id state } } }",
+        variables: |a, id| json!({ "input": { "taskIds": [id, a.tasks[0]], "archived": true } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.updateUser(input.userId)",
+        ids: Tenant::people,
+        document: "mutation($input: UpdateUserInput!) { updateUser(input: $input) { user { id name email } } }",
+        variables: |_, id| json!({ "input": { "userId": id, "name": "Taken over" } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.createSignInLink(input.userId)",
+        ids: Tenant::people,
+        document: "mutation($input: CreateSignInLinkInput!) { createSignInLink(input: $input) { url } }",
+        variables: |_, id| json!({ "input": { "userId": id } }),
+        manager_gets: "FORBIDDEN",
+    },
+    Case {
+        place: "Mutation.revokeAccessToken(input.tokenId)",
+        ids: |b| vec![b.spare_token.clone()],
+        document: "mutation($input: RevokeAccessTokenInput!) { revokeAccessToken(input: $input) { token { name } } }",
+        variables: |_, id| json!({ "input": { "tokenId": id } }),
+        manager_gets: "NOT_FOUND",
+    },
+];
+
+const SET_MEMBER: &str =
+    "mutation($input: SetMemberInput!) { setMember(input: $input) { member { role user { id name email } } } }";
+const CREATE_TASKS: &str =
+    "mutation($input: CreateTasksInput!) { createTasks(input: $input) { created existing tasks { id } } }";
+const UPDATE_TASKS: &str = "mutation($input: UpdateTasksInput!) { updateTasks(input: $input) { tasks { id priority slots { reservedFor { id } } } } }";
+
+/// A list with pages: its field, the path to it in the answer, and a document with ID and PAGE to be replaced.
+pub(super) struct List {
+    pub(super) field: &'static str,
+    pub(super) path: &'static str,
+    pub(super) id: fn(&Tenant) -> &str,
+    pub(super) document: &'static str,
+}
+
+/// Lists that only admins read.
+pub(super) const ADMIN_LISTS: [(&str, &str); 1] = [("Query.users", "{ users(PAGE) { nodes { id } } }")];
+
+pub(super) const LISTS: &[List] = &[
+    List {
+        field: "Query.projects",
+        path: "projects",
+        id: |t| &t.project.id,
+        document: "{ projects(PAGE) { edges { cursor node { id } } } }",
+    },
+    List {
+        field: "Query.tasks",
+        path: "tasks",
+        id: |t| &t.project.id,
+        document: r#"{ tasks(projectId: "ID", orderBy: PRIORITY, PAGE) { edges { cursor node { id } } } }"#,
+    },
+    List {
+        field: "Query.tasks",
+        path: "tasks",
+        id: |t| &t.project.id,
+        document: r#"{ tasks(projectId: "ID", orderBy: CREATED, PAGE) { edges { cursor node { id } } } }"#,
+    },
+    List {
+        field: "Query.tasks",
+        path: "tasks",
+        id: |t| &t.project.id,
+        document: r#"{ tasks(projectId: "ID", orderBy: UPDATED, PAGE) { edges { cursor node { id } } } }"#,
+    },
+    List {
+        field: "Project.templates",
+        path: "project.templates",
+        id: |t| &t.project.id,
+        document: r#"{ project(id: "ID") { templates(PAGE) { edges { cursor node { id } } } } }"#,
+    },
+    List {
+        field: "Project.members",
+        path: "project.members",
+        id: |t| &t.project.id,
+        document: r#"{ project(id: "ID") { members(PAGE) { edges { cursor node { user { id } } } } } }"#,
+    },
+    List {
+        field: "Project.assets",
+        path: "project.assets",
+        id: |t| &t.project.id,
+        document: r#"{ project(id: "ID") { assets(PAGE) { edges { cursor node { id } } } } }"#,
+    },
+    List {
+        field: "Task.assets",
+        path: "task.assets",
+        id: |t| &t.tasks[0],
+        document: r#"{ task(id: "ID") { assets(PAGE) { edges { cursor node { id } } } } }"#,
+    },
+];

@@ -1,0 +1,95 @@
+//! One of two projects of the same shape, each run by people of its own.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Media, Person, Project, TestApp, id_of};
+
+/// A project with everything in it that can have an id.
+pub(super) struct Tenant {
+    pub(super) project: Project,
+    pub(super) viewer: Person,
+    pub(super) annotator: Person,
+    pub(super) reviewer: Person,
+    /// An access token of the manager's that nothing uses.
+    pub(super) spare_token: String,
+    /// Template versions, oldest first.
+    pub(super) templates: Vec<String>,
+    pub(super) ready: String,
+    pub(super) pending: String,
+    /// Where the READY asset can be read and the PENDING one written.
+    pub(super) read_url: String,
+    pub(super) write_url: String,
+    /// With an asset, with an external id, with neither; the second is reserved.
+    pub(super) tasks: Vec<String>,
+}
+
+impl Tenant {
+    /// Makes the project; `admin` makes it and leaves it.
+    pub(super) async fn new(app: &TestApp, admin: &Person, name: &str) -> Self {
+        let made = app.project(admin, Media::Text).await;
+        let manager = app.person(&format!("{name}-manager")).await;
+        made.set_member(&manager, json!("MANAGER")).await.get("setMember");
+        made.set_member(admin, Value::Null).await.get("setMember");
+        let project = Project { id: made.id, manager };
+        let mut people = Vec::new();
+        for role in ["VIEWER", "ANNOTATOR", "REVIEWER"] {
+            let person = app.person(&format!("{name}-{}", role.to_lowercase())).await;
+            project.set_member(&person, json!(role)).await.get("setMember");
+            people.push(person);
+        }
+        let [viewer, annotator, reviewer] = people.try_into().unwrap();
+        project.publish(Media::Text).await;
+        let ready = app.upload(&project, "cells.txt", "text/plain", b"cells and dust").await;
+        let pending = project.request_upload("later.txt", "text/plain", 5).await;
+        let tasks = json!([{ "assetIds": [ready] }, { "externalId": "known", "data": { "text": "a" } }, { "data": { "text": "b" } }]);
+        let tasks = project.create_tasks(tasks).await;
+        let tasks: Vec<String> = tasks.get("createTasks.tasks").as_array().unwrap().iter().map(id_of).collect();
+        let reserve = json!({ "taskIds": [tasks[1]], "reservedForUserId": annotator.id });
+        project.manager.mutate("updateTasks", reserve, "tasks { id }").await.get("updateTasks");
+        app.held_by(&tasks[0], &annotator).await;
+        let spare = project.manager.mutate("createAccessToken", json!({ "name": "spare" }), "token { id }").await;
+        let query = "query($id: ID!, $asset: ID!) { project(id: $id) { templates(last: 9) { nodes { id } } } node(id: $asset) { ... on Asset { url } } }";
+        let seen = project.manager.send(query, json!({ "id": project.id, "asset": ready })).await;
+        let mut templates: Vec<String> =
+            seen.get("project.templates.nodes").as_array().unwrap().iter().map(id_of).collect();
+        templates.reverse();
+        Self {
+            viewer,
+            annotator,
+            reviewer,
+            spare_token: spare.text("createAccessToken.token.id"),
+            templates,
+            read_url: seen.text("node.url"),
+            write_url: pending.text("requestUploads.uploads.0.url"),
+            pending: pending.text("requestUploads.uploads.0.assetId"),
+            ready,
+            tasks,
+            project,
+        }
+    }
+
+    pub(super) fn manager(&self) -> &Person {
+        &self.project.manager
+    }
+
+    /// The ids of everybody in it.
+    pub(super) fn people(&self) -> Vec<String> {
+        [&self.viewer, &self.annotator, &self.reviewer, self.manager()].map(|person| person.id.clone()).to_vec()
+    }
+
+    /// Everything that a change could leave a trace in.
+    pub(super) async fn state(&self) -> Value {
+        let query = "query($id: ID!) {
+            eventCursor(projectId: $id)
+            project(id: $id) {
+                name state template { version } members(first: 50) { nodes { role user { id name } } }
+                assets(first: 50) { nodes { id state } }
+            }
+            tasks(projectId: $id, first: 50) { nodes { id state priority version slots { reservedFor { id } } } }
+            viewer { accessTokens { id } }
+        }";
+        let answer = self.manager().send(query, json!({ "id": self.project.id })).await;
+        answer.get("project.name");
+        answer.body
+    }
+}
