@@ -4,6 +4,8 @@
 
 #[path = "support/measure.rs"]
 mod measure;
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss, reason = "a panic is how a bench fails")]
+
 #[path = "../tests/it/harness/postgres.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod postgres;

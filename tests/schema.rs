@@ -1,6 +1,8 @@
 //! The API as clients see it: `schema.graphql` is what the code prints, its names are those of the contract
 //! (`tests/data/contract.graphql`), and every union and interface can be read in full by one document.
 
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
+
 use std::{collections::BTreeMap, path::Path, process::Command};
 
 use async_graphql::parser::{
@@ -213,11 +215,11 @@ fn every_name_of_the_contract_is_there_with_its_type() {
         let is_later = holders.any(|holder| later.contains(&holder));
         match (ours.get(name), is_later) {
             (Some(_), true) if later.contains(&name.as_str()) => {
-                problems.push(format!("{name} is there, but listed as later"))
+                problems.push(format!("{name} is there, but listed as later"));
             }
             (None, false) => problems.push(format!("{name}: {want} is missing")),
             (Some(found), false) if found != want => {
-                problems.push(format!("{name} is {found}, in the contract {want}"))
+                problems.push(format!("{name} is {found}, in the contract {want}"));
             }
             _ => {}
         }
