@@ -32,6 +32,11 @@ impl Database {
         self.url.starts_with("sqlite:")
     }
 
+    /// A folder that ends with this value.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// Another one of the same kind, without the schema.
     pub(crate) fn empty_sibling(&self) -> Self {
         if self.is_sqlite() {
