@@ -82,7 +82,7 @@ fn is_lock_timeout(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
         return false;
     };
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "55P03")
+    error.as_database_error().is_some_and(|error| error.code().is_some_and(|code| code == "55P03"))
 }
 
 async fn grow_sqlite(

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 
-use crate::harness::{Database, Media, TestApp, assert_counters, id_of, on_both_databases};
+use crate::harness::{Database, Media, TestApp, assert_counters, eventually, id_of, on_both_databases};
 
 on_both_databases![
     tasks_made_by_eight_at_once_are_made_once,
     tasks_archived_and_unarchived_by_eight_at_once_end_in_one_state,
-    templates_published_at_once_get_versions_in_a_row,
+    templates_published_at_once_get_versions_in_a_row;
+    only postgres:
+    batches_that_meet_halfway_do_not_wait_for_one_another,
 ];
 
 const WRITERS: usize = 8;
@@ -46,6 +49,33 @@ async fn tasks_made_by_eight_at_once_are_made_once(database: Database) {
         assert!(ids.values().all(|ids| ids.len() == 1), "one task an external id: {ids:?}");
     }
     assert_counters(&app, &project).await;
+}
+
+/// Two batches of the same tasks in opposite orders are held up at the one in the middle. Came they to their tasks in
+/// the order they were sent, each would then hold what the other needs next.
+async fn batches_that_meet_halfway_do_not_wait_for_one_another(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    project.create_tasks(json!([{ "externalId": "first", "data": { "text": "x" } }])).await.get("createTasks");
+    let gate = app.database.connect().await.begin().await.unwrap();
+    let columns = "project_id, template_id, state, priority, version, round, data, stream, review_epoch, expiries,
+      open_conflicts, created_by, created_at, updated_at";
+    let middle =
+        format!("INSERT INTO task (id, external_id, {columns}) SELECT gen_random_uuid(), '5', {columns} FROM task");
+    gate.execute_unprepared(&middle).await.unwrap();
+    let tasks = |numbers: &mut dyn Iterator<Item = u32>| {
+        json!(numbers.map(|n| json!({ "externalId": n.to_string(), "data": { "text": "x" } })).collect::<Vec<_>>())
+    };
+    let batches = [tasks(&mut (0..10)), tasks(&mut (0..10).rev())].map(|tasks| project.create_tasks(tasks));
+    let opened = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+          AND wait_event_type = 'Lock'";
+        eventually("both to wait", async || (app.rows::<(i64,)>(waiting).await == [(2,)]).then_some(())).await;
+        gate.rollback().await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(join_all(batches), opened);
+    let created: i64 = answers.iter().map(|answer| answer.get("createTasks.created").as_i64().unwrap()).sum();
+    assert_eq!(created, 10, "made by both together");
 }
 
 async fn tasks_archived_and_unarchived_by_eight_at_once_end_in_one_state(database: Database) {
