@@ -2,10 +2,15 @@
 //!
 //! CPU time per operation is what to compare: wall time says as much about the machine's other work.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    reason = "a panic is how a bench fails"
+)]
+
 #[path = "support/measure.rs"]
 mod measure;
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss, reason = "a panic is how a bench fails")]
-
 #[path = "../tests/it/harness/postgres.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod postgres;
@@ -56,15 +61,15 @@ async fn task_read() {
     database.create("bench", None);
     let server = Server::start(Some(&database.url("bench"))).await;
     let seeded = server.seed(TASKS).await;
-    database.analyze("bench");
+    server::psql(&database.url("bench"), "VACUUM ANALYZE");
 
     load(&server, &seeded.tasks, REQUESTS / 10).await; // warm
-    let (cpu, db_cpu) = (cpu_ms_of_process(server.pid()), cpu_ms_of_postgres(database.postmaster()));
+    let (cpu, db_cpu) = (cpu_ms_of_process(server.pid()), cpu_ms_of_postgres(&database.folder));
     let begun = std::time::Instant::now();
     load(&server, &seeded.tasks, REQUESTS).await;
     let per_second = REQUESTS as f64 / begun.elapsed().as_secs_f64();
     let cpu = (cpu_ms_of_process(server.pid()) - cpu) / REQUESTS as f64;
-    let db_cpu = (cpu_ms_of_postgres(database.postmaster()) - db_cpu) / REQUESTS as f64;
+    let db_cpu = (cpu_ms_of_postgres(&database.folder) - db_cpu) / REQUESTS as f64;
 
     seeded.number_tasks(&database.url("bench"));
     let reference = pgbench(&database, &seeded.variables());
@@ -120,7 +125,7 @@ fn pgbench(database: &postgres::Postgres, variables: &[(String, String)]) -> f64
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
     run(REQUESTS / 10);
-    let before = cpu_ms_of_postgres(database.postmaster());
+    let before = cpu_ms_of_postgres(&database.folder);
     run(REQUESTS);
-    (cpu_ms_of_postgres(database.postmaster()) - before) / REQUESTS as f64
+    (cpu_ms_of_postgres(&database.folder) - before) / REQUESTS as f64
 }

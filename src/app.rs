@@ -52,16 +52,23 @@ pub fn connect(config: &Config) -> Connect {
 /// When a backend cannot be opened.
 pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
     let connect = connect(config);
-    if let Some(path) = sqlite_path(&connect.url) {
-        if let Some(folder) = Path::new(path).parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        }
+    if sqlite_path(&connect.url).is_some() {
+        make_sqlite_folder(&connect)?;
         migrate_unless_newer(&connect).await?;
     }
     let db = Db::connect(&connect).await.context("cannot open the database (DATABASE_URL)")?;
     let storage = FileStorage::open(config.storage_folder.clone()).await;
     let storage = storage.with_context(|| format!("cannot open the storage {}", config.storage_folder.display()))?;
     Ok(Arc::new(App::new(db, Arc::new(storage), config.public_url.clone())))
+}
+
+/// Makes the folder of a SQLite database: the file itself is made when it is opened.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_sqlite_folder(connect: &Connect) -> anyhow::Result<()> {
+    let Some(folder) = sqlite_path(&connect.url).and_then(|path| Path::new(path).parent()) else { return Ok(()) };
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
 }
 
 /// An older binary does nothing to a newer schema.

@@ -1,6 +1,6 @@
 //! CPU time and memory of processes, read from /proc.
 
-use std::fs;
+use std::{fs, path::Path};
 
 /// The kernel counts CPU time in hundredths of a second on every Linux of today.
 const MS_PER_TICK: f64 = 10.0;
@@ -21,7 +21,10 @@ pub(crate) fn cpu_ms_of_process(pid: u32) -> f64 {
 }
 
 /// User and system time of a PostgreSQL server so far: the postmaster, its children, and those it has reaped.
-pub(crate) fn cpu_ms_of_postgres(postmaster: u32) -> f64 {
+pub(crate) fn cpu_ms_of_postgres(folder: &Path) -> f64 {
+    let file = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
+    let postmaster: u32 =
+        file.lines().next().and_then(|pid| pid.parse().ok()).expect("the first line is the process id");
     let own = stat(postmaster).map_or(0.0, |stat| ticks(&stat, 14..=17));
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());

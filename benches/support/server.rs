@@ -143,8 +143,7 @@ impl Seeded {
     pub(crate) fn number_tasks(&self, url: &str) {
         let sql = "CREATE TABLE bench_task AS SELECT row_number() OVER (ORDER BY id) AS n, id AS task_id FROM task; \
                    CREATE UNIQUE INDEX ON bench_task (n); ANALYZE bench_task";
-        let psql = Command::new(crate::postgres::programs().join("psql")).args(["-qc", sql, url]).status();
-        assert!(psql.is_ok_and(|status| status.success()));
+        psql(url, sql);
     }
 
     /// What the reference's statements are bound to.
@@ -167,6 +166,12 @@ fn uuid_of(id: concord::domain::ids::AnyId) -> uuid::Uuid {
         AnyId::TemplateId(id) => id.0,
         other => panic!("{other:?} is not bound by the reference"),
     }
+}
+
+/// Runs SQL in a database of PostgreSQL.
+pub(crate) fn psql(url: &str, sql: &str) {
+    let status = Command::new(crate::postgres::programs().join("psql")).args(["-qc", sql, url]).status();
+    assert!(status.is_ok_and(|status| status.success()), "{sql}");
 }
 
 fn run(environment: &[(String, String)], arguments: &[&str]) -> String {

@@ -22,4 +22,5 @@ impl MigratorTrait for Migrator {
     }
 }
 
-pub use sea_orm_migration::{IntoSchemaManagerConnection as Connection, MigratorTrait};
+// What `repo` and tests run migrations with.
+pub use sea_orm_migration::{IntoSchemaManagerConnection as Connection, MigratorTrait, SchemaManager};

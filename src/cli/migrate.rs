@@ -14,6 +14,7 @@ use crate::{
 
 pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     let connect = app::connect(config);
+    app::make_sqlite_folder(&connect)?;
     let db = Db::connect(&connect).await.context("cannot open the database (DATABASE_URL)")?;
     let fit = schema::fit(&db).await?;
     db.close().await?;

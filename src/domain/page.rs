@@ -40,12 +40,6 @@ pub struct Slice<T> {
     pub has_next: bool,
 }
 
-impl<T> Default for Slice<T> {
-    fn default() -> Self {
-        Self { rows: Vec::new(), has_previous: false, has_next: false }
-    }
-}
-
 impl<T> Slice<T> {
     /// Cuts what a query found to the page: `found` holds up to `size + 1` rows in the order of the query, which is
     /// reversed for a backward page.

@@ -75,12 +75,14 @@ impl Api {
             Err(refused) => return Response::from_errors(vec![refused]),
         };
         request.set_parsed_query(document);
-        let loaders = loader::Loaders::new(self.app.clone(), caller.viewer.clone());
+        let waiting = loader::Waiting::default();
+        let loaders = loader::Loaders::new(self.app.clone(), caller.viewer.clone(), waiting.clone());
         let mut request = request.data(loaders).data(context::Address(caller.address)).data(context::CameIn::default());
         if let Some(viewer) = caller.viewer {
             request = request.data(viewer);
         }
-        let executed = tokio::time::timeout(self.limits.time, self.schema.execute(request)).await;
+        let execution = waiting.run(self.schema.execute(request));
+        let executed = tokio::time::timeout(self.limits.time, execution).await;
         let mut response = executed.unwrap_or_else(|_| {
             let late = ServiceError::Unavailable("the request took too long and was given up");
             Response::from_errors(vec![error::ApiError::from(late).into_server_error()])

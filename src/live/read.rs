@@ -52,9 +52,12 @@ pub async fn replay(
     let (epoch, ranges) = event::ranges(db, project).await?;
     let bottom = || EventCursor { epoch, positions: ranges.iter().map(|range| range.bottom).collect() };
     let mut cursor = after.unwrap_or_else(bottom);
-    if let Some(reason) = why_unknown(&cursor, epoch, &ranges) {
+    let resync = |reason| {
         let cursor = EventCursor { epoch, positions: ranges.iter().map(|range| range.top).collect() };
-        return Ok(Replay { resync: Some(reason), events: Vec::new(), cursor, has_more: false });
+        Replay { resync: Some(reason), events: Vec::new(), cursor, has_more: false }
+    };
+    if let Some(reason) = why_unknown(&cursor, epoch, &ranges) {
+        return Ok(resync(reason));
     }
     let behind: Vec<(i32, i64)> = ranges
         .iter()
@@ -63,6 +66,9 @@ pub async fn replay(
         .map(|(range, seen)| (range.stream, *seen))
         .collect();
     let found = event::read(db, project, &behind, limit as u64 + 1).await?;
+    if !is_continued(&behind, &found) {
+        return Ok(resync(NO_LONGER_KEPT));
+    }
     let mut merged = merge_by_time(found);
     let has_more = merged.len() > limit;
     merged.truncate(limit);
@@ -76,6 +82,17 @@ pub async fn replay(
     Ok(Replay { resync: None, events, cursor, has_more })
 }
 
+const NO_LONGER_KEPT: &str = "the events behind the cursor are no longer kept";
+
+/// Whether every stream goes on right behind the position it was read from: between the look at the ranges and the read
+/// its oldest events may have been given up.
+fn is_continued(behind: &[(i32, i64)], found: &[StoredEvent]) -> bool {
+    behind.iter().all(|(stream, seen)| {
+        let next = found.iter().find(|event| event.stream == *stream);
+        next.is_some_and(|event| event.position == seen + 1)
+    })
+}
+
 fn why_unknown(cursor: &EventCursor, epoch: i64, ranges: &[event::Range]) -> Option<&'static str> {
     if cursor.epoch != epoch {
         return Some("the installation was restored since");
@@ -85,7 +102,7 @@ fn why_unknown(cursor: &EventCursor, epoch: i64, ranges: &[event::Range]) -> Opt
     }
     let mut pairs = ranges.iter().zip(&cursor.positions);
     if pairs.clone().any(|(range, seen)| *seen < range.bottom) {
-        return Some("the events behind the cursor are no longer kept");
+        return Some(NO_LONGER_KEPT);
     }
     pairs.any(|(range, seen)| *seen > range.top).then_some("the cursor is ahead of the database")
 }

@@ -52,9 +52,14 @@ pub(super) fn now_plus(conn: &impl Conn, seconds: i64) -> Expr {
 
 /// SQL for the microseconds since 1970, which order the claim queue.
 pub(super) fn now_us(conn: &impl Conn) -> Expr {
+    now_us_plus(conn, 0)
+}
+
+/// SQL for [`now_us`] plus some: one bound value, like every other column of a row.
+pub(super) fn now_us_plus(conn: &impl Conn, us: i64) -> Expr {
     if conn.is_sqlite() {
-        return Expr::value(conn.clock().process_now().timestamp_micros());
+        return Expr::value(conn.clock().process_now().timestamp_micros() + us);
     }
-    let offset_us = conn.clock().offset_us.load(Ordering::Relaxed);
+    let offset_us = conn.clock().offset_us.load(Ordering::Relaxed) + us;
     Expr::cust_with_values("((extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $1)", [offset_us])
 }

@@ -70,7 +70,7 @@ pub(super) fn insert_one<C: IntoIden + Copy, const N: usize>(
     insert
 }
 
-/// Inserts any number of rows, in as few statements as the bound values allow.
+/// Inserts any number of rows, in as few statements as the bound values allow: at most one of each column.
 pub(super) async fn insert_all<C: IntoIden + Copy, const N: usize>(
     conn: &impl Conn,
     table: impl IntoTableRef + Clone,

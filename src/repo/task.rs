@@ -140,10 +140,11 @@ pub async fn insert(conn: &impl Conn, batch: Batch, new: Vec<NewTask>) -> Result
         Column::CreatedAt,
         Column::UpdatedAt,
     ]);
-    // Two batches that hold the same external ids wait for each other in one order, never in a circle.
-    let mut sorted: Vec<&NewTask> = new.iter().collect();
-    sorted.sort_by(|a, b| a.external_id.cmp(&b.external_id));
-    for task in sorted {
+    // Two batches that hold the same external ids wait for one another at the first one they share: both must come to
+    // them in one order. The order of the queue is that of the batch all the same: the slots say it.
+    let mut in_lock_order: Vec<&NewTask> = new.iter().collect();
+    in_lock_order.sort_by(|a, b| a.external_id.cmp(&b.external_id));
+    for task in in_lock_order {
         insert.values_panic([
             value(task.id.0),
             value(batch.project.0),
@@ -211,7 +212,7 @@ async fn insert_slots(conn: &impl Conn, batch: Batch, tasks: &[NewTask]) -> Resu
                 value(true),
                 value(task.priority),
                 // Microseconds plus the place in the batch: the order of creation, also within one statement.
-                clock::now_us(conn).add(place),
+                clock::now_us_plus(conn, place),
                 value(0),
             ]);
         }

@@ -209,26 +209,29 @@ pub async fn complete_uploads(app: &App, viewer: &Viewer, ids: Vec<AssetId>) -> 
             return Err(ServiceError::not_found("asset", field(index)));
         }
     }
-    must_manage(app, viewer, assets.values().map(|asset| asset.project).collect()).await?;
+    let mut projects: Vec<ProjectId> = assets.values().map(|asset| asset.project).collect();
+    projects.sort_unstable();
+    projects.dedup();
+    must_manage(app, viewer, &projects).await?;
+    let projects = project::find_all(&app.db, &projects).await?;
     let mut checks = Vec::with_capacity(ids.len());
     for (index, id) in ids.iter().enumerate() {
         if let Some(asset) = assets.get(id).filter(|asset| asset.state == AssetState::Pending) {
-            checks.push(check(app, viewer, asset, field(index)));
+            let media_type = projects.get(&asset.project).map_or(MediaType::Image, |project| project.media_type);
+            checks.push(check(app, asset, media_type, field(index)));
         }
     }
     let completions = stream::iter(checks).buffered(CHECKED_AT_ONCE).try_collect().await?;
     write(app, viewer, &ids, completions).await
 }
 
-async fn must_manage(app: &App, viewer: &Viewer, mut projects: Vec<ProjectId>) -> Result<(), ServiceError> {
+async fn must_manage(app: &App, viewer: &Viewer, projects: &[ProjectId]) -> Result<(), ServiceError> {
     if viewer.user.admin {
         return Ok(());
     }
-    projects.sort_unstable();
-    projects.dedup();
-    let roles = member::roles(&app.db, viewer.user.id, &projects).await?;
+    let roles = member::roles(&app.db, viewer.user.id, projects).await?;
     for project in projects {
-        let role = roles.get(&project).ok_or_else(|| no_project("assetIds"))?;
+        let role = roles.get(project).ok_or_else(|| no_project("assetIds"))?;
         must(crate::domain::permission::Standing::Member(*role), Action::ManageAssets)?;
     }
     Ok(())
@@ -236,8 +239,8 @@ async fn must_manage(app: &App, viewer: &Viewer, mut projects: Vec<ProjectId>) -
 
 async fn check(
     app: &App,
-    viewer: &Viewer,
     asset: &Asset,
+    project: MediaType,
     field: String,
 ) -> Result<(AssetId, Completion), ServiceError> {
     let stream = match app.storage.read(&asset.storage_key, None).await {
@@ -249,8 +252,6 @@ async fn check(
         }
         other => other?,
     };
-    let project = project::find(&app.db, viewer.scope(), asset.project).await?;
-    let project = project.map_or(MediaType::Image, |(project, _)| project.media_type);
     let hint = asset_facts::Hint { content_type: &asset.declared.content_type, project };
     let facts = asset_facts::read(stream, hint).await?;
     Ok((asset.id, facts.check(&asset.declared)))

@@ -7,13 +7,19 @@ mod harness;
 
 mod access_tokens;
 mod asset_uploads;
+mod check_growth;
 mod command_line;
+mod event_streams;
 mod field_coverage;
 mod file_downloads;
 mod graphql_over_http_audit;
 mod http_behaviour;
+mod page_walks;
 mod project_settings;
+mod schema_migration;
 mod sign_in;
+mod statement_counts;
+mod task_concurrency;
 mod task_list;
 mod tenant_isolation;
 mod user_accounts;
@@ -27,13 +33,19 @@ fn main() -> ExitCode {
     let trials: Vec<Trial> = [
         access_tokens::trials(),
         asset_uploads::trials(),
+        check_growth::trials(),
         command_line::trials(),
+        event_streams::trials(),
         field_coverage::trials(),
         file_downloads::trials(),
         graphql_over_http_audit::trials(),
         http_behaviour::trials(),
+        page_walks::trials(),
         project_settings::trials(),
+        schema_migration::trials(),
         sign_in::trials(),
+        statement_counts::trials(),
+        task_concurrency::trials(),
         task_list::trials(),
         tenant_isolation::trials(),
         user_accounts::trials(),

@@ -29,6 +29,7 @@ CREATE TABLE annotation (
 CREATE INDEX annotation_slot ON annotation (task_id, slot, id);
 CREATE INDEX annotation_task ON annotation (task_id, id);
 CREATE INDEX annotation_created ON annotation (project_id, created_at);
+CREATE INDEX annotation_asset ON annotation (asset_id) WHERE asset_id IS NOT NULL;
 
 -- Each accepted dot (vector_epoch, actor, counter) is one row, so that a repeated edit is recognised for ever.
 CREATE TABLE annotation_revision (
@@ -91,8 +92,8 @@ CREATE TABLE conflict (
   CONSTRAINT conflict_resolution CHECK ((state = 'RESOLVED') = (resolved_at IS NOT NULL))
 );
 CREATE INDEX conflict_project ON conflict (project_id, state, id);
-CREATE INDEX conflict_task ON conflict (task_id, id) WHERE state = 'OPEN';
-CREATE INDEX conflict_annotation ON conflict (annotation_id, id) WHERE state = 'OPEN';
+CREATE INDEX conflict_task ON conflict (task_id, state, id);
+CREATE INDEX conflict_annotation ON conflict (annotation_id, state, id);
 
 -- Which labels a task has live annotations of: the task filter and the label coverage read this, never the annotations.
 CREATE TABLE task_label (

@@ -124,6 +124,7 @@ CREATE TABLE claim_request (
   PRIMARY KEY (user_id, request_id)
 );
 CREATE INDEX claim_request_age ON claim_request (created_at);
+CREATE INDEX claim_request_session ON claim_request (session_id) WHERE session_id IS NOT NULL;
 
 CREATE TABLE review (
   id uuid PRIMARY KEY,

@@ -37,7 +37,8 @@ macro_rules! lists {
                 for (page, parents) in grouped(keys, |key| (key.1.clone(), key.0)) {
                     let mut slices = $pages(&self.app.db, &parents, &page).await?;
                     for parent in parents {
-                        found.insert($name(parent, page.clone()), slices.remove(&parent).unwrap_or_default());
+                        let slice = slices.remove(&parent).unwrap_or_else(|| Slice::cut(Vec::new(), &page));
+                        found.insert($name(parent, page.clone()), slice);
                     }
                 }
                 Ok(found)

@@ -5,12 +5,14 @@
 
 mod children;
 mod rows;
+mod standstill;
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
 use async_graphql::dataloader::{DataLoader, Loader};
 pub(super) use children::{AssetsOfProject, AssetsOfTask, Children, CountOf, MembersOfProject, TemplatesOfProject};
 pub(super) use rows::{CountersOf, CurrentTemplate, EmailOf, RoleIn, SlotsOf, StatsOf};
+pub(super) use standstill::Waiting;
 
 use crate::{
     graphql::error::ApiError,
@@ -27,8 +29,10 @@ pub(super) struct Batches {
 }
 
 impl Loaders {
-    pub(super) fn new(app: Arc<App>, viewer: Option<Viewer>) -> Self {
-        Self(DataLoader::new(Batches { app, viewer }, tokio::spawn))
+    /// Batches go to `waiting`, whose [`Waiting::run`] has to run the execution.
+    pub(super) fn new(app: Arc<App>, viewer: Option<Viewer>, waiting: Waiting) -> Self {
+        let loader = DataLoader::new(Batches { app, viewer }, move |batch| waiting.push(batch));
+        Self(loader.delay(Duration::ZERO))
     }
 
     /// What belongs to `key`; none when there is nothing.

@@ -5,8 +5,11 @@ mod app;
 pub(crate) mod coverage;
 mod people;
 pub(crate) mod postgres;
+mod process;
+mod recount;
 mod rows;
 mod sign_in;
+mod sql;
 mod story;
 mod wait;
 
@@ -16,20 +19,27 @@ pub(crate) use answer::Answer;
 pub(crate) use app::{Database, TestApp};
 use libtest_mimic::{Arguments, Trial};
 pub(crate) use people::Person;
+pub(crate) use recount::assert_counters;
 pub(crate) use rows::{Drawn, random_like};
 pub(crate) use sign_in::link_secret;
+pub(crate) use sql::rows;
 pub(crate) use story::{Media, Project, id_of};
-pub(crate) use wait::wait_until;
+pub(crate) use wait::{eventually, wait_until};
 
 /// A test: gets a database and does the rest itself.
 pub(crate) type Test = fn(Database) -> Pin<Box<dyn Future<Output = ()>>>;
 
-/// Declares the tests of a file: each `async fn name(database: Database)` runs once on either database.
+/// Declares the tests of a file: each `async fn name(database: Database)` runs once on either database, those behind
+/// `only postgres:` on PostgreSQL alone.
 macro_rules! on_both_databases {
-    ($($name:ident),+ $(,)?) => {
+    ($($name:ident),+ $(,)? $(; only postgres: $($postgres:ident),+ $(,)?)?) => {
         pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
             let mut trials = Vec::new();
             $(trials.extend(crate::harness::on_both(module_path!(), stringify!($name), |database| Box::pin($name(database))));)+
+            $($(
+                let test: crate::harness::Test = |database| Box::pin($postgres(database));
+                trials.push(crate::harness::on_postgres(module_path!(), stringify!($postgres), test));
+            )+)?
             trials
         }
     };
@@ -38,17 +48,23 @@ pub(crate) use on_both_databases;
 
 /// One trial on each database.
 pub(crate) fn on_both(module: &str, name: &str, test: Test) -> [Trial; 2] {
+    [trial(module, name, "sqlite", Database::sqlite, test), on_postgres(module, name, test)]
+}
+
+/// One trial on PostgreSQL.
+pub(crate) fn on_postgres(module: &str, name: &str, test: Test) -> Trial {
+    trial(module, name, "postgres", Database::postgres, test)
+}
+
+fn trial(module: &str, name: &str, database: &str, make: fn() -> Database, test: Test) -> Trial {
     let module = module.trim_start_matches("it::");
-    let trial = |database: &str, make: fn() -> Database| {
-        Trial::test(format!("{module}::{name}::{database}"), move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            runtime.block_on(test(make()));
-            // Requests of a stopped test must not hold up the others.
-            runtime.shutdown_background();
-            Ok(())
-        })
-    };
-    [trial("sqlite", Database::sqlite), trial("postgres", Database::postgres)]
+    Trial::test(format!("{module}::{name}::{database}"), move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(test(make()));
+        // Requests of a stopped test must not hold up the others.
+        runtime.shutdown_background();
+        Ok(())
+    })
 }
 
 /// Runs the trials; after a whole run, names the fields of the schema that no test resolved.

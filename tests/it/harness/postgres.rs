@@ -29,7 +29,8 @@ rm -rf "$2"
 
 pub(crate) struct Postgres {
     port: u16,
-    folder: PathBuf,
+    /// Holds its data and its log.
+    pub(crate) folder: PathBuf,
     keeper: Mutex<Child>,
 }
 
@@ -141,17 +142,6 @@ impl Postgres {
     pub(crate) fn cut_connections(&self, database: &str) {
         let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'");
         run(&mut self.psql("postgres", &sql));
-    }
-
-    /// Brings the planner's statistics up to date.
-    pub(crate) fn analyze(&self, database: &str) {
-        run(&mut self.psql(database, "VACUUM ANALYZE"));
-    }
-
-    /// The process id of the server.
-    pub(crate) fn postmaster(&self) -> u32 {
-        let file = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
-        file.lines().next().and_then(|pid| pid.parse().ok()).expect("the first line is the process id")
     }
 
     /// Stops the server and removes its folder.

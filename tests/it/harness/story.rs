@@ -35,6 +35,21 @@ impl TestApp {
         project
     }
 
+    /// READY pictures without any bytes, for tests that only look at their rows.
+    pub(crate) async fn ready_images(&self, project: &Project, count: usize) -> Vec<String> {
+        let mut ids = Vec::with_capacity(count);
+        while ids.len() < count {
+            let file = json!({ "fileName": "cell.png", "contentType": "image/png", "sizeBytes": 1 });
+            let input = json!({ "projectId": project.id, "files": vec![file; 100.min(count - ids.len())] });
+            let asked = project.manager.mutate("requestUploads", input, "uploads { assetId }").await;
+            let uploads = asked.get("requestUploads.uploads").as_array().unwrap();
+            ids.extend(uploads.iter().map(|upload| upload["assetId"].as_str().unwrap().to_owned()));
+        }
+        let ready = "state = 'READY', media_type = 'IMAGE', content_type = 'image/png', size_bytes = 1";
+        self.sql(&format!("UPDATE asset SET {ready} WHERE id IN ({})", self.literals(&ids))).await;
+        ids
+    }
+
     /// Sends bytes to an upload URL.
     pub(crate) async fn put(&self, url: &str, bytes: impl Into<reqwest::Body>) -> reqwest::Response {
         self.http.put(url).body(bytes).send().await.unwrap()
@@ -89,6 +104,12 @@ impl Project {
             .map(|n| json!({ "externalId": format!("text-{n}"), "data": { "text": format!("cell {n}") } }))
             .collect();
         self.create_tasks(json!(tasks)).await.get("createTasks.tasks").as_array().unwrap().iter().map(id_of).collect()
+    }
+
+    /// Puts tasks away, or takes them out again.
+    pub(crate) async fn archive(&self, tasks: Vec<String>, archived: bool) -> Answer {
+        let input = json!({ "taskIds": tasks, "archived": archived });
+        self.manager.mutate("archiveTasks", input, "tasks { id state version }").await
     }
 
     /// Makes tasks as given.

@@ -1,0 +1,187 @@
+//! How many SQL statements a use case takes, and that they do not grow with its rows. The tables are printed.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Database, Media, Person, Project, TestApp, on_both_databases};
+
+on_both_databases![
+    statements_of_a_task_page_do_not_grow_with_its_rows,
+    statements_of_a_project_page_do_not_grow_with_its_rows,
+    statements_of_a_change_do_not_grow_with_its_tasks,
+    statements_of_uploads_grow_by_no_more_than_one_an_asset,
+];
+
+impl TestApp {
+    /// The statements that `work` takes, and its answer, which must be a good one.
+    async fn counted(&self, work: impl Future<Output = Answer>) -> (u64, Answer) {
+        let before = self.statements();
+        let answer = work.await;
+        let taken = self.statements() - before;
+        assert!(answer.body.get("errors").is_none(), "{:#}", answer.body);
+        (taken, answer)
+    }
+}
+
+/// Prints what was counted: one line a case, one column a size.
+#[expect(clippy::print_stderr, reason = "the figures are part of the result")]
+fn print(database: &Database, case: &str, counts: &[(usize, u64)]) {
+    let database = if database.is_sqlite() { "sqlite" } else { "postgres" };
+    let columns: Vec<String> = counts.iter().map(|(rows, statements)| format!("{rows} rows: {statements}")).collect();
+    eprintln!("statements, {database}, {case}: {}", columns.join(", "));
+}
+
+/// The field `last_used_at` of a token is written at most once a minute: get it over with.
+async fn settle(person: &Person) {
+    person.send("{ viewer { id } }", json!({})).await.get("viewer");
+}
+
+async fn statements_of_a_task_page_do_not_grow_with_its_rows(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project_with(&app.admin().await, Media::Image, json!({ "overlap": 3 })).await;
+    let ana = app.person("ana").await;
+    project.set_member(&ana, json!("ANNOTATOR")).await;
+    // More assets a task than fields are polled in one go.
+    let assets = app.ready_images(&project, 40).await;
+    let tasks: Vec<Value> = (0..200).map(|_| json!({ "assetIds": assets })).collect();
+    for tasks in tasks.chunks(100) {
+        project.create_tasks(json!(tasks)).await.get("createTasks");
+    }
+    app.sql(&format!("UPDATE task_slot SET reserved_for = {} WHERE number = 2", app.literal(&ana.id))).await;
+    settle(&project.manager).await;
+    let all_of_it = "assets(first: 2) { totalCount nodes { id url } } template { version publishedBy { name } }
+      slots { number state reservedFor { name email } } project { name viewerRole template { id } taskCounts { count } }";
+    for (case, first_assets, node, most) in [
+        (
+            "a page of tasks with assets, slots, template and project",
+            2,
+            "id assets(first: $assets) { nodes { id url } } slots { state } template { id } project { name }",
+            7,
+        ),
+        (
+            "a page of tasks with 40 assets each",
+            40,
+            "id assets(first: $assets) { nodes { id } } slots { state } template { id } project { name }",
+            7,
+        ),
+        ("a page of tasks with all there is", 0, all_of_it, 14),
+    ] {
+        let variable = if first_assets == 0 { "" } else { ", $assets: Int!" };
+        let query = format!(
+            "query($id: ID!, $first: Int!{variable}) {{ tasks(projectId: $id, first: $first) {{ nodes {{ {node} }} }} }}"
+        );
+        let mut counts = Vec::new();
+        for rows in [5, 50, 200] {
+            let page = project.manager.send(&query, json!({ "id": project.id, "first": rows, "assets": first_assets }));
+            let (statements, answer) = app.counted(page).await;
+            assert_eq!(answer.get("tasks.nodes").as_array().unwrap().len(), rows, "{case}");
+            counts.push((rows, statements));
+        }
+        print(&app.database, case, &counts);
+        assert!(counts.iter().all(|(_, statements)| *statements <= most), "{case}: more than {most}: {counts:?}");
+    }
+}
+
+async fn statements_of_a_project_page_do_not_grow_with_its_rows(database: Database) {
+    let app = TestApp::new(database).await;
+    let boss = app.admin().await;
+    for _ in 0..25 {
+        let project = app.project(&boss, Media::Image).await;
+        app.ready_images(&project, 2).await;
+        project.publish(Media::Image).await;
+    }
+    settle(&boss).await;
+    let query = "query($first: Int!) { projects(first: $first) { totalCount nodes {
+        viewerRole template { version } taskCounts { count } stats { claimable openConflicts }
+        templates(first: 2) { totalCount nodes { version } } members(first: 2) { totalCount nodes { role user { name } } }
+        assets(first: 2) { totalCount nodes { id } } } } }";
+    let mut counts = Vec::new();
+    for rows in [1, 5, 25] {
+        let (statements, answer) = app.counted(boss.send(query, json!({ "first": rows }))).await;
+        assert_eq!(answer.get("projects.nodes").as_array().unwrap().len(), rows);
+        counts.push((rows, statements));
+    }
+    print(&app.database, "a page of projects with all but the walked figures", &counts);
+    assert!(counts.iter().all(|(_, statements)| *statements == counts[0].1 && *statements <= 13), "{counts:?}");
+}
+
+async fn statements_of_a_change_do_not_grow_with_its_tasks(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project_with(&app.admin().await, Media::Text, json!({ "overlap": 10 })).await;
+    settle(&project.manager).await;
+    let tasks = |count: usize| -> Value {
+        let new = (0..count).map(|n| json!({ "externalId": format!("{count}-{n}"), "data": { "text": "x" } }));
+        json!(new.collect::<Vec<_>>())
+    };
+    let mut made = Vec::new();
+    let mut counts = Vec::new();
+    for rows in [1, 1_000] {
+        let (statements, answer) = app.counted(project.create_tasks(tasks(rows))).await;
+        made.push(answer.get("createTasks.tasks").as_array().unwrap().iter().map(crate::harness::id_of).collect());
+        counts.push((rows, statements));
+    }
+    bounded(&app, "createTasks", &counts);
+    let made: [Vec<String>; 2] = made.try_into().unwrap();
+    for (case, change) in [
+        ("createTasks, all known", None),
+        ("updateTasks", Some(("updateTasks", json!({ "priority": 1 })))),
+        ("archiveTasks", Some(("archiveTasks", json!({ "archived": true })))),
+        ("archiveTasks, taken out", Some(("archiveTasks", json!({ "archived": false })))),
+    ] {
+        let mut counts = Vec::new();
+        for ids in &made {
+            let (statements, _) = match &change {
+                None => app.counted(project.create_tasks(tasks(ids.len()))).await,
+                Some((field, input)) => {
+                    let mut input = input.clone();
+                    input["taskIds"] = json!(ids);
+                    app.counted(project.manager.mutate(field, input, "tasks { id }")).await
+                }
+            };
+            counts.push((ids.len(), statements));
+        }
+        bounded(&app, case, &counts);
+    }
+}
+
+/// A thousand tasks touch every stream of the project, and their rows take more than one statement to write.
+fn bounded(app: &TestApp, case: &str, counts: &[(usize, u64)]) {
+    print(&app.database, case, counts);
+    let [(_, one), (_, many)] = counts else { panic!("{counts:?}") };
+    assert!(*one <= 14 && *many <= one + 7 + 4, "{case}: {counts:?}");
+}
+
+async fn statements_of_uploads_grow_by_no_more_than_one_an_asset(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    settle(&project.manager).await;
+    // The key that signs URLs is read once.
+    project.request_upload("a.txt", "text/plain", 1).await.get("requestUploads");
+    let (mut asked, mut completed, mut again) = (Vec::new(), Vec::new(), Vec::new());
+    for rows in [1, 20] {
+        let file = json!({ "fileName": "a.txt", "contentType": "text/plain", "sizeBytes": 1 });
+        let input = json!({ "projectId": project.id, "files": vec![file; rows] });
+        let request = project.manager.mutate("requestUploads", input, "uploads { assetId url }");
+        let (statements, answer) = app.counted(request).await;
+        asked.push((rows, statements));
+        let uploads = answer.get("requestUploads.uploads").as_array().unwrap().clone();
+        for upload in &uploads {
+            assert_eq!(app.put(upload["url"].as_str().unwrap(), "a").await.status(), 204);
+        }
+        let ids: Vec<&str> = uploads.iter().map(|upload| upload["assetId"].as_str().unwrap()).collect();
+        let (statements, answer) = app.counted(complete(&project, &ids)).await;
+        assert_eq!(answer.get("completeUploads.assets").as_array().unwrap().len(), rows);
+        completed.push((rows, statements));
+        again.push((rows, app.counted(complete(&project, &ids)).await.0));
+    }
+    for (case, counts) in [("requestUploads", &asked), ("completeUploads, again", &again)] {
+        print(&app.database, case, counts);
+        assert_eq!(counts[0].1, counts[1].1, "{case}");
+    }
+    print(&app.database, "completeUploads", &completed);
+    let [(1, one), (20, twenty)] = completed[..] else { panic!("{completed:?}") };
+    assert!(one <= 7 && twenty <= one + 19, "{completed:?}");
+}
+
+async fn complete(project: &Project, ids: &[&str]) -> Answer {
+    project.manager.mutate("completeUploads", json!({ "assetIds": ids }), "assets { id state }").await
+}
