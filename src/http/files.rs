@@ -4,7 +4,10 @@ use std::{io, ops::Range, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{Path, Query, State},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -29,6 +32,18 @@ pub(super) struct Signature {
     signature: String,
 }
 
+/// The two parts of a signed URL as axum read them; what it could not read is an error like every other.
+type Named = Result<Path<String>, PathRejection>;
+type Signed = Result<Query<Signature>, QueryRejection>;
+
+fn parts(asset: Named, signature: Signed) -> Result<(String, Signature), HttpError> {
+    let incomplete = "the URL is not one that was given out; ask for a new URL";
+    let (Ok(Path(asset)), Ok(Query(signature))) = (asset, signature) else {
+        return Err(ServiceError::invalid("url", incomplete).into());
+    };
+    Ok((asset, signature))
+}
+
 impl Signature {
     fn request(&self, asset: &str, permit: Permit) -> Result<SignedRequest<'_>, HttpError> {
         let asset: AssetId = asset.parse().map_err(|error| ServiceError::invalid("asset", error))?;
@@ -44,10 +59,11 @@ impl Signature {
 /// Takes the bytes of an upload.
 pub(super) async fn put(
     State(server): State<Arc<Server>>,
-    Path(asset): Path<String>,
-    Query(signature): Query<Signature>,
+    asset: Named,
+    signature: Signed,
     body: Body,
 ) -> Result<StatusCode, HttpError> {
+    let (asset, signature) = parts(asset, signature)?;
     let request = signature.request(&asset, Permit::Write)?;
     let bytes = body.into_data_stream().map_err(io::Error::other);
     asset::receive(&server.app, request, Box::pin(bytes)).await?;
@@ -57,11 +73,12 @@ pub(super) async fn put(
 /// Gives the bytes of an asset, all or one range of them.
 pub(super) async fn get(
     State(server): State<Arc<Server>>,
-    Path(asset): Path<String>,
-    Query(signature): Query<Signature>,
+    asset: Named,
+    signature: Signed,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
+    let (asset, signature) = parts(asset, signature)?;
     let request = signature.request(&asset, Permit::Read)?;
     let download = asset::open(&server.app, request).await?;
     let etag = format!("\"{}\"", download.asset.sha256.as_deref().unwrap_or_default());
