@@ -3,6 +3,17 @@
 
 mod harness;
 
+mod bad_input_credentials;
+mod bad_input_documents;
+mod bad_input_ids;
+mod bad_input_outages;
+mod bad_input_pages;
+mod bad_input_roles;
+mod bad_input_tasks;
+mod bad_input_templates;
+mod bad_input_transport;
+mod bad_input_uploads;
+mod error_docs;
 mod project_settings;
 
 use std::process::ExitCode;
@@ -11,6 +22,22 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = [project_settings::trials()].into_iter().flatten().collect();
+    let trials: Vec<Trial> = [
+        bad_input_credentials::trials(),
+        bad_input_documents::trials(),
+        bad_input_ids::trials(),
+        bad_input_outages::trials(),
+        bad_input_pages::trials(),
+        bad_input_roles::trials(),
+        bad_input_tasks::trials(),
+        bad_input_templates::trials(),
+        bad_input_transport::trials(),
+        bad_input_uploads::trials(),
+        error_docs::trials(),
+        project_settings::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     harness::run(&arguments, trials)
 }
