@@ -1,6 +1,8 @@
 //! The one integration test binary. Every test runs against SQLite and against a PostgreSQL that the harness starts;
 //! a server that cannot be started fails the run, nothing is skipped.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the failure")]
+
 mod harness;
 
 mod bad_input_credentials;
