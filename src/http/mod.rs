@@ -31,6 +31,10 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// Bytes of a body that is refused that are read all the same, and forgotten: a connection closed with bytes unread is
+/// reset, and the client would never see why.
+const FORGOTTEN_BYTES: usize = 64 * 1024 * 1024;
+
 /// What every handler works with.
 pub struct Server {
     app: Arc<App>,

@@ -103,6 +103,9 @@ async fn more_bytes_than_announced_are_turned_away(database: Database) {
     for (case, bytes) in [("one more", 6), ("20 MB more", 20_000_000)] {
         let sent = app.put(&upload.url, "x".repeat(bytes)).await;
         assert_eq!(sent.status(), 413, "{case}");
+        let chunks = (0..bytes.div_ceil(100_000)).map(move |_| Ok::<_, std::io::Error>(vec![b'x'; bytes.min(100_000)]));
+        let unannounced = reqwest::Body::wrap_stream(futures::stream::iter(chunks));
+        assert_eq!(app.put(&upload.url, unannounced).await.status(), 413, "{case}, in chunks");
         watch.refused(case, &Answer::read(sent).await, "PAYLOAD_TOO_LARGE", "").await;
         let completed = project.complete(&[&upload.asset]).await;
         watch.refused(case, &completed, "INVALID_TRANSITION", "assetIds[0]").await;

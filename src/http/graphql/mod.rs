@@ -17,14 +17,11 @@ use futures::StreamExt;
 use crate::{
     domain::words::ErrorCode,
     graphql::Caller,
-    http::{Server, auth, error::HttpError, negotiation::MediaType},
+    http::{FORGOTTEN_BYTES, Server, auth, error::HttpError, negotiation::MediaType},
 };
 
 /// Bytes of a request's body.
 const BODY_BYTES: usize = 8 * 1024 * 1024;
-/// Bytes of a body that is too large that are read all the same, and forgotten: a connection closed with bytes unread is
-/// reset, and the client would never see why.
-const FORGOTTEN_BYTES: usize = 64 * 1024 * 1024;
 
 /// Answers `POST` (queries and mutations) and `GET` (queries only).
 pub(super) async fn handle(
