@@ -1,7 +1,8 @@
 //! Keyset pages: which part of an ordered list is wanted, and the cursor that names a place in it.
 //!
-//! A cursor holds the sort key of a row, so a page costs the same anywhere in a list and rows that come or go between
-//! two pages neither repeat nor hide others. Its text is opaque to clients: base64url over JSON.
+//! A cursor holds its list's name and the sort key of a row, so a page costs the same anywhere in a list, rows that come
+//! or go between two pages neither repeat nor hide others, and a cursor of another list is noticed. Its text is opaque to
+//! clients: base64url over JSON.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
@@ -63,6 +64,10 @@ impl<T> Slice<T> {
     }
 }
 
+/// What a cursor says it is a place in: a short name, one for each kind of list and order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct List(pub &'static str);
+
 /// Why paging arguments are refused; `field` names the argument.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -87,11 +92,11 @@ pub struct PageArguments {
 }
 
 impl PageArguments {
-    /// Reads the arguments; exactly one of `first` and `last`, at most [`limits::PAGE_ROWS`].
+    /// Reads the arguments of a page of `list`; exactly one of `first` and `last`, at most [`limits::PAGE_ROWS`].
     ///
     /// # Errors
     /// [`PageError`] naming the argument that is missing, too large or not a cursor of this list.
-    pub fn parse<K: DeserializeOwned>(&self) -> Result<Page<K>, PageError> {
+    pub fn parse<K: DeserializeOwned>(&self, list: List) -> Result<Page<K>, PageError> {
         let (field, size, backward) = match (self.first, self.last) {
             (Some(first), None) => ("first", first, false),
             (None, Some(last)) => ("last", last, true),
@@ -101,31 +106,34 @@ impl PageArguments {
             .ok()
             .filter(|size| *size <= limits::PAGE_ROWS)
             .ok_or_else(|| PageError { field, message: format!("must be from 0 to {}", limits::PAGE_ROWS) })?;
-        let after = self.after.as_deref().map(|text| decode("after", text)).transpose()?;
-        let before = self.before.as_deref().map(|text| decode("before", text)).transpose()?;
+        let after = self.after.as_deref().map(|text| decode(list, "after", text)).transpose()?;
+        let before = self.before.as_deref().map(|text| decode(list, "before", text)).transpose()?;
         Ok(Page { size, backward, after, before })
     }
 }
 
-/// The cursor that names the row with this sort key.
+/// The cursor that names the row with this sort key in `list`.
 #[must_use]
-pub fn encode(key: &impl Serialize) -> String {
+pub fn encode(list: List, key: &impl Serialize) -> String {
     // A key is a tuple of numbers, texts and ids: writing it cannot fail.
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(key).unwrap_or_default())
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&(list.0, key)).unwrap_or_default())
 }
 
-fn decode<K: DeserializeOwned>(field: &'static str, text: &str) -> Result<K, PageError> {
+fn decode<K: DeserializeOwned>(list: List, field: &'static str, text: &str) -> Result<K, PageError> {
     let wrong = || PageError { field, message: "is not a cursor of this list".to_owned() };
     if text.len() > limits::CURSOR_BYTES {
         return Err(wrong());
     }
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
-    serde_json::from_slice(&bytes).map_err(|_| wrong())
+    let (name, key): (String, K) = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
+    if name == list.0 { Ok(key) } else { Err(wrong()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LIST: List = List("list");
 
     fn arguments(first: Option<i32>, last: Option<i32>, after: Option<&str>) -> PageArguments {
         PageArguments { first, last, after: after.map(str::to_owned), before: None }
@@ -141,9 +149,10 @@ mod tests {
             ("too many", arguments(Some(201), None, None), Err("first")),
             ("negative", arguments(None, Some(-1), None), Err("last")),
             ("not a cursor", arguments(Some(1), None, Some("?")), Err("after")),
-            ("a cursor of another list", arguments(Some(1), None, Some(&encode(&"text"))), Err("after")),
+            ("a cursor of another list", arguments(Some(1), None, Some(&encode(List("other"), &(5, 9)))), Err("after")),
+            ("a cursor with another key", arguments(Some(1), None, Some(&encode(LIST, &"text"))), Err("after")),
         ] {
-            let page = arguments.parse::<(i32, u64)>();
+            let page = arguments.parse::<(i32, u64)>(LIST);
             assert_eq!(page.map(|page| (page.size, page.backward)).map_err(|error| error.field), want, "{case}");
         }
     }
@@ -157,9 +166,9 @@ mod tests {
 
     #[test]
     fn a_cursor_gives_its_key_back() {
-        let text = encode(&(5, 9_u64));
+        let text = encode(LIST, &(5, 9_u64));
         assert_eq!(
-            arguments(Some(1), None, Some(&text)).parse(),
+            arguments(Some(1), None, Some(&text)).parse(LIST),
             Ok(Page { size: 1, backward: false, after: Some((5, 9_u64)), before: None })
         );
     }

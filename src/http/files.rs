@@ -1,9 +1,13 @@
 //! `/files/{asset}`: bytes in and out under signed URLs, past the API.
 
-use std::{io, ops::Range, sync::Arc};
+use std::{
+    future, io,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use axum::{
-    body::Body,
+    body::{Body, BodyDataStream},
     extract::{
         Path, Query, State,
         rejection::{PathRejection, QueryRejection},
@@ -11,13 +15,13 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use http_range_header::parse_range_header;
 use serde::Deserialize;
 
 use crate::{
     domain::ids::AssetId,
-    http::{Server, error::HttpError},
+    http::{FORGOTTEN_BYTES, Server, error::HttpError},
     service::{
         ServiceError,
         asset::{self, Download, Permit, SignedRequest},
@@ -64,9 +68,32 @@ pub(super) async fn put(
 ) -> Result<StatusCode, HttpError> {
     let (asset, signature) = parse(url)?;
     let request = signature.request(asset, Permit::Write)?;
-    let bytes = body.into_data_stream().map_err(io::Error::other);
-    asset::receive(&server.app, request, Box::pin(bytes)).await?;
+    // Shared, because what is left of a refused upload is still to be read here.
+    let chunks = Arc::new(Mutex::new(body.into_data_stream()));
+    let reading = chunks.clone();
+    let bytes = stream::poll_fn(move |context| locked(&reading).poll_next_unpin(context)).map_err(io::Error::other);
+    let received = asset::receive(&server.app, request, Box::pin(bytes)).await;
+    if received.is_err() {
+        forget(&chunks).await;
+    }
+    received?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Reads what is left of a refused upload, up to a bound: a connection closed with bytes unread is reset, and the client
+/// would never see why.
+async fn forget(chunks: &Mutex<BodyDataStream>) {
+    let mut left = FORGOTTEN_BYTES;
+    while let Some(Ok(chunk)) = future::poll_fn(|context| locked(chunks).poll_next_unpin(context)).await {
+        match left.checked_sub(chunk.len()) {
+            Some(still) => left = still,
+            None => return,
+        }
+    }
+}
+
+fn locked(chunks: &Mutex<BodyDataStream>) -> MutexGuard<'_, BodyDataStream> {
+    chunks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Gives the bytes of an asset, all or one range of them.

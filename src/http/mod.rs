@@ -38,6 +38,9 @@ use crate::{
 
 /// How long a sender may fall silent in the middle of a body.
 const BODY_SILENCE: Duration = Duration::from_secs(30);
+/// Bytes of a body that is refused that are read all the same, and forgotten: a connection closed with bytes unread is
+/// reset, and the client would never see why.
+const FORGOTTEN_BYTES: usize = 64 * 1024 * 1024;
 
 /// What every handler works with.
 pub struct Server {

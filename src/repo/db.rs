@@ -2,19 +2,22 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
-use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sqlx::{
+    Connection,
+    sqlite::{SqliteJournalMode, SqliteSynchronous},
+};
 
-use crate::repo::{RepoError, clock::Clock};
+use crate::repo::{RepoError, clock::Clock, error::is_unavailable};
 
 /// How long a request waits for a free connection, and SQLite for its write lock.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,6 +43,30 @@ pub struct Db {
     pool: DatabaseConnection,
     clock: Arc<Clock>,
     statements: Arc<AtomicU64>,
+    trouble: Trouble,
+}
+
+/// When a statement last failed for want of a connection. A server that goes away takes all connections with it: those
+/// that have been idle since before are tested before they are handed out, or each would fail a request of its own.
+#[derive(Clone, Debug, Default)]
+struct Trouble(Arc<Mutex<Option<Instant>>>);
+
+impl Trouble {
+    /// Remembers a failure, and gives it on.
+    fn note<T>(&self, result: Result<T, DbErr>) -> Result<T, DbErr> {
+        if let Err(error) = &result
+            && is_unavailable(error)
+        {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        result
+    }
+
+    /// Whether a connection that has been idle for so long may have died unnoticed.
+    fn touches(&self, idle_for: Duration) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() <= idle_for)
+    }
 }
 
 /// A transaction; dropped without [`Txn::commit`] it is rolled back.
@@ -48,6 +75,7 @@ pub struct Txn {
     inner: DatabaseTransaction,
     clock: Arc<Clock>,
     statements: Arc<AtomicU64>,
+    trouble: Trouble,
 }
 
 /// What repo functions run on: the pool or a transaction.
@@ -67,8 +95,9 @@ impl Db {
     /// # Errors
     /// [`RepoError`] when the URL is not understood or the database cannot be reached.
     pub async fn connect(connect: &Connect) -> Result<Self, RepoError> {
-        let pool = Database::connect(options(connect)).await?;
-        Ok(Self { pool, clock: Arc::default(), statements: Arc::default() })
+        let trouble = Trouble::default();
+        let pool = Database::connect(options(connect, trouble.clone())).await?;
+        Ok(Self { pool, clock: Arc::default(), statements: Arc::default(), trouble })
     }
 
     /// Begins a transaction that may write. On SQLite it takes the write lock at once: a reader that becomes a writer
@@ -82,8 +111,9 @@ impl Db {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let inner = self.pool.begin_with_options(options).await?;
-        Ok(Txn { inner, clock: self.clock.clone(), statements: self.statements.clone() })
+        let inner = self.trouble.note(self.pool.begin_with_options(options).await)?;
+        let (clock, statements, trouble) = (self.clock.clone(), self.statements.clone(), self.trouble.clone());
+        Ok(Txn { inner, clock, statements, trouble })
     }
 
     /// Statements run so far by this pool and its transactions, without BEGIN and COMMIT.
@@ -115,17 +145,26 @@ impl Txn {
     /// # Errors
     /// [`RepoError`] when the database refuses; nothing has happened then.
     pub async fn commit(self) -> Result<(), RepoError> {
-        Ok(self.inner.commit().await?)
+        Ok(self.trouble.note(self.inner.commit().await)?)
     }
 }
 
-fn options(connect: &Connect) -> ConnectOptions {
+fn options(connect: &Connect, trouble: Trouble) -> ConnectOptions {
     let mut options = ConnectOptions::new(&connect.url);
     options
         .max_connections(connect.max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire_if_idle_for(Duration::from_secs(10))
+        .map_sqlx_postgres_before_acquire(move |connection, about| {
+            let suspect = trouble.touches(about.idle_for);
+            Box::pin(async move {
+                if suspect {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(|sqlite| {
             sqlite
@@ -167,22 +206,22 @@ macro_rules! counting_connection {
 
             async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
                 self.statements.fetch_add(1, Ordering::Relaxed);
-                self.$inner.execute_raw(statement).await
+                self.trouble.note(self.$inner.execute_raw(statement).await)
             }
 
             async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
                 self.statements.fetch_add(1, Ordering::Relaxed);
-                self.$inner.execute_unprepared(sql).await
+                self.trouble.note(self.$inner.execute_unprepared(sql).await)
             }
 
             async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
                 self.statements.fetch_add(1, Ordering::Relaxed);
-                self.$inner.query_one_raw(statement).await
+                self.trouble.note(self.$inner.query_one_raw(statement).await)
             }
 
             async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
                 self.statements.fetch_add(1, Ordering::Relaxed);
-                self.$inner.query_all_raw(statement).await
+                self.trouble.note(self.$inner.query_all_raw(statement).await)
             }
         }
     )+};

@@ -31,7 +31,8 @@ impl From<DbErr> for RepoError {
     }
 }
 
-fn is_unavailable(error: &DbErr) -> bool {
+/// Whether the database cannot be reached or has no room, as far as the error tells.
+pub(super) fn is_unavailable(error: &DbErr) -> bool {
     let runtime = match error {
         DbErr::ConnectionAcquire(_) => return true,
         DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime) => runtime,

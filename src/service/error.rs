@@ -19,8 +19,8 @@ pub enum ServiceError {
     /// Nobody is signed in, or the credential has ended.
     #[error("{0}")]
     Unauthenticated(&'static str),
-    /// The asker's role does not allow it.
-    #[error("your role does not allow this: {0}")]
+    /// The asker's role, or a signed URL, does not allow it; the text says what would.
+    #[error("{0}")]
     Forbidden(&'static str),
     /// There is no such thing, or it is not visible: the two are not told apart.
     #[error("no such {what}")]
@@ -55,7 +55,7 @@ pub enum ServiceError {
         message: String,
     },
     /// More bytes than announced or allowed.
-    #[error("more than {limit_bytes} bytes")]
+    #[error("more than the {limit_bytes} bytes that were announced")]
     TooLarge {
         /// Bytes allowed.
         limit_bytes: u64,

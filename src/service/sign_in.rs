@@ -12,6 +12,7 @@ use crate::{
         App, ServiceError, Viewer,
         identity::must_be_enabled,
         secret::{self, Purpose},
+        validate,
     },
 };
 
@@ -48,11 +49,11 @@ pub async fn by_link(app: &App, link: &str) -> Result<SignedIn, ServiceError> {
 ///
 /// # Errors
 /// [`ServiceError::Unauthenticated`] when they do not fit (which of the two is not said), [`ServiceError::RateLimited`]
-/// after several failures.
+/// after several failures, [`ServiceError::Invalid`] for what no e-mail address looks like.
 #[tracing::instrument(skip_all)]
 pub async fn by_password(app: &App, email: &str, password: String, address: &str) -> Result<SignedIn, ServiceError> {
     const WRONG: ServiceError = ServiceError::Unauthenticated("e-mail address and password do not fit");
-    let email = email.trim().to_lowercase();
+    let email = validate::email("password.email", email)?;
     let account = subject("account", &email);
     let address = subject("address", address);
     let turn = app.passwords.turn().await?;

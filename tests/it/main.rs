@@ -7,8 +7,19 @@ mod harness;
 
 mod access_tokens;
 mod asset_uploads;
+mod bad_input_credentials;
+mod bad_input_documents;
+mod bad_input_ids;
+mod bad_input_outages;
+mod bad_input_pages;
+mod bad_input_roles;
+mod bad_input_tasks;
+mod bad_input_templates;
+mod bad_input_transport;
+mod bad_input_uploads;
 mod check_growth;
 mod command_line;
+mod error_docs;
 mod event_streams;
 mod field_coverage;
 mod file_downloads;
@@ -33,8 +44,19 @@ fn main() -> ExitCode {
     let trials: Vec<Trial> = [
         access_tokens::trials(),
         asset_uploads::trials(),
+        bad_input_credentials::trials(),
+        bad_input_documents::trials(),
+        bad_input_ids::trials(),
+        bad_input_outages::trials(),
+        bad_input_pages::trials(),
+        bad_input_roles::trials(),
+        bad_input_tasks::trials(),
+        bad_input_templates::trials(),
+        bad_input_transport::trials(),
+        bad_input_uploads::trials(),
         check_growth::trials(),
         command_line::trials(),
+        error_docs::trials(),
         event_streams::trials(),
         field_coverage::trials(),
         file_downloads::trials(),

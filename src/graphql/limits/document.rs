@@ -14,8 +14,10 @@ pub(super) struct Measure {
     pub(super) depth: u32,
     pub(super) aliases: u64,
     pub(super) root_fields: u64,
-    pub(super) fields: u64,
+    pub(super) selections: u64,
     pub(super) cost: u64,
+    /// Levels of lists in which the schema describes itself; each multiplies the answer, and none has a page.
+    pub(super) introspection: u32,
     pub(super) cyclic: bool,
 }
 
@@ -25,12 +27,21 @@ impl Measure {
             depth: self.depth.max(other.depth),
             aliases: self.aliases.saturating_add(other.aliases),
             root_fields: self.root_fields.saturating_add(other.root_fields),
-            fields: self.fields.saturating_add(other.fields),
+            selections: self.selections.saturating_add(other.selections),
             cost: self.cost.saturating_add(other.cost),
+            introspection: self.introspection.max(other.introspection),
             cyclic: self.cyclic || other.cyclic,
         }
     }
+
+    /// One more selection: a fragment costs whoever walks the document, also when it holds no field.
+    fn selected(self) -> Self {
+        Self { selections: self.selections.saturating_add(1), ..self }
+    }
 }
+
+/// The lists of a type's description that lead on to other types.
+const DESCRIBING: [&str; 4] = ["fields", "inputFields", "interfaces", "possibleTypes"];
 
 /// Measures `operation`.
 pub(super) fn measure(
@@ -60,8 +71,8 @@ impl<'d> Walk<'d> {
     fn selection(&mut self, selection: &'d Selection, page: u64) -> Measure {
         match selection {
             Selection::Field(field) => self.field(&field.node, page),
-            Selection::InlineFragment(fragment) => self.selections(&fragment.node.selection_set.node, page),
-            Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, page),
+            Selection::InlineFragment(fragment) => self.selections(&fragment.node.selection_set.node, page).selected(),
+            Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, page).selected(),
         }
     }
 
@@ -89,8 +100,9 @@ impl<'d> Walk<'d> {
             depth: below.depth.saturating_add(1),
             aliases: below.aliases.saturating_add(u64::from(field.alias.is_some())),
             root_fields: 1,
-            fields: below.fields.saturating_add(1),
+            selections: below.selections.saturating_add(1),
             cost: below.cost.saturating_add(is_object).saturating_mul(times),
+            introspection: below.introspection.saturating_add(u32::from(is_object == 1 && DESCRIBING.contains(&name))),
             cyclic: below.cyclic,
         }
     }
@@ -104,22 +116,32 @@ impl<'d> Walk<'d> {
     fn length(&self, field: &Field, name: &str) -> u64 {
         match self.argument(field, name) {
             Some(Value::List(items)) => items.len() as u64,
-            _ => 1,
+            Some(length) => number(&length).unwrap_or(1),
+            None => 1,
         }
     }
 
     fn argument(&self, field: &Field, name: &str) -> Option<Value> {
         let (_, value) = field.arguments.iter().find(|(argument, _)| argument.node == name)?;
-        value.node.clone().into_const_with(|variable| self.variable(&variable).ok_or(())).ok()
+        value.node.clone().into_const_with(|variable| self.variable(&variable).map(outline).ok_or(())).ok()
     }
 
-    fn variable(&self, name: &Name) -> Option<Value> {
-        if let Some(value) = self.variables.get(name) {
-            return Some(value.clone());
-        }
-        let defined =
-            self.operation.variable_definitions.iter().find(|definition| definition.node.name.node == *name)?;
-        defined.node.default_value.as_ref().map(|Positioned { node, .. }| node.clone())
+    fn variable(&self, name: &Name) -> Option<&Value> {
+        self.variables.get(name).or_else(|| {
+            let mut definitions = self.operation.variable_definitions.iter();
+            let defined = definitions.find(|definition| definition.node.name.node == *name)?;
+            defined.node.default_value.as_ref().map(|Positioned { node, .. }| node)
+        })
+    }
+}
+
+/// What is to be known of a variable: a number, and a list as its length. A list of a million ids is not copied for every
+/// field that names it.
+fn outline(value: &Value) -> Value {
+    match value {
+        Value::List(items) => Value::from(items.len()),
+        Value::Number(number) => Value::Number(number.clone()),
+        _ => Value::Null,
     }
 }
 
@@ -157,6 +179,7 @@ mod tests {
             ("the size in a variable", "query($n: Int) { a(first: $n) { nodes { b } } }", r#"{"n": 7}"#, 8),
             ("the size in a default", "query($n: Int = 9) { a(first: $n) { nodes { b } } }", "{}", 10),
             ("rows by id", "{ nodes(ids: [1, 2, 3]) { id } }", "{}", 3),
+            ("ids in a variable", "query($i: [ID!]!) { nodes(ids: $i) { id } }", r#"{"i": [1, 2, 3, 4]}"#, 4),
             ("a page through a fragment", "{ a(first: 5) { ...f } } fragment f on A { nodes { b } }", "{}", 6),
             (
                 "a page that counts past all numbers",
@@ -174,7 +197,7 @@ mod tests {
     fn depth_aliases_and_root_fields_are_seen_through_fragments() {
         let text = "{ a: x { ...f } y } fragment f on X { b: c { d { e } } }";
         let measure = measured(text, serde_json::json!({}));
-        assert_eq!((measure.depth, measure.aliases, measure.root_fields, measure.fields), (4, 2, 2, 5));
+        assert_eq!((measure.depth, measure.aliases, measure.root_fields, measure.selections), (4, 2, 2, 6));
     }
 
     #[test]
@@ -183,8 +206,10 @@ mod tests {
         for level in 0..60 {
             text.push_str(&format!("fragment f{level} on X {{ ...f{0} ...f{0} }} ", level + 1));
         }
-        text.push_str("fragment f60 on X { a }");
-        assert_eq!(measured(&text, serde_json::json!({})).fields, 1 << 60);
+        let with_a_field = format!("{text} fragment f60 on X {{ a }}");
+        for (case, text) in [("down to a field", with_a_field), ("down to a fragment that is not there", text)] {
+            assert!(measured(&text, serde_json::json!({})).selections >= 1 << 60, "{case}");
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::{
 /// How deep brackets of a document may nest.
 pub(super) const NESTING: usize = 48;
 
+/// How many lists of types' descriptions may stand in one another: tools ask for one.
+const INTROSPECTION: u32 = 2;
+
 /// The limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -34,8 +37,8 @@ pub struct Limits {
     pub aliases: u64,
     /// Fields of the operation itself.
     pub root_fields: u64,
-    /// Fields in all, with fragments spread out.
-    pub fields: u64,
+    /// Fields and fragments in all, with fragments spread out: of every operation, because validation walks them all.
+    pub selections: u64,
     /// How long it may take.
     pub time: Duration,
 }
@@ -48,7 +51,7 @@ impl Default for Limits {
             cost: 20_000,
             aliases: 100,
             root_fields: 20,
-            fields: 5_000,
+            selections: 5_000,
             time: Duration::from_secs(30),
         }
     }
@@ -75,19 +78,27 @@ impl Limits {
             refused.locations = error.positions().collect();
             refused
         })?;
+        let mut selections = 0_u64;
+        for (_, operation) in document.operations.iter() {
+            let measure = document::measure(&document, &operation.node, &request.variables);
+            if measure.cyclic {
+                return Err(refused(ErrorCode::BadUserInput, "a fragment spreads itself"));
+            }
+            selections = selections.saturating_add(measure.selections);
+            if selections > self.selections {
+                return too_much("fields and fragments", self.selections);
+            }
+        }
         let Some(operation) = operation(&document, request.operation_name.as_deref()) else {
             return Ok(document); // executing says what is wrong with the name
         };
         variables::must_be_given(operation, &request.variables)?;
         let measure = document::measure(&document, operation, &request.variables);
-        if measure.cyclic {
-            return Err(refused(ErrorCode::BadUserInput, "a fragment spreads itself"));
-        }
         for (what, found, limit) in [
             ("levels of fields", u64::from(measure.depth), u64::from(self.depth)),
+            ("levels of introspection", u64::from(measure.introspection), u64::from(INTROSPECTION)),
             ("aliases", measure.aliases, self.aliases),
             ("root fields", measure.root_fields, self.root_fields),
-            ("fields", measure.fields, self.fields),
             ("points of cost (an object is 1, a page counts first times)", measure.cost, self.cost),
         ] {
             if found > limit {
@@ -98,18 +109,25 @@ impl Limits {
     }
 }
 
+/// The operation that will be executed. The parser calls named ones multiple, also when there is only one, which then
+/// needs no name in the request.
 fn operation<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Option<&'d OperationDefinition> {
-    match &document.operations {
-        DocumentOperations::Single(operation) => Some(&operation.node),
-        DocumentOperations::Multiple(operations) => operations.get(name?).map(|operation| &operation.node),
-    }
+    let operation = match (&document.operations, name) {
+        (DocumentOperations::Single(operation), _) => Some(operation),
+        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name),
+        (DocumentOperations::Multiple(operations), None) => {
+            operations.values().next().filter(|_| operations.len() == 1)
+        }
+    };
+    operation.map(|operation| &operation.node)
 }
 
 /// The type of the operation that a request names; none when it does not parse or name one.
 #[must_use]
 pub fn check_operation(request: &Request) -> Option<OperationType> {
     let limits = Limits::default();
-    if tokens::count(&request.query).count > limits.tokens {
+    let tokens = tokens::count(&request.query);
+    if tokens.count > limits.tokens || tokens.nesting > NESTING {
         return None;
     }
     let document = parse_query(&request.query).ok()?;

@@ -140,7 +140,7 @@ struct RevokeAccessTokenPayload {
 #[Object]
 impl IdentityMutation {
     /// Signs in. The token is for the `Authorization` header; a browser gets a cookie from the sign-in page instead.
-    /// Codes: `UNAUTHENTICATED`, `RATE_LIMITED`.
+    /// Codes: `UNAUTHENTICATED`, `BAD_USER_INPUT`, `RATE_LIMITED`.
     async fn sign_in(&self, ctx: &Context<'_>, input: SignInInput) -> Result<SignInPayload, ApiError> {
         let signed_in = match input {
             SignInInput::Link(link) => sign_in::by_link(ctx.app(), &link).await?,

@@ -12,7 +12,7 @@ use crate::{
         context::{Ctx, id},
         error::ApiError,
         types::{
-            connection::{Page, Total, arguments, connection},
+            connection::{Page, Total, arguments, connection, list},
             event::EventPage,
             kind::AnnotationKindInfo,
             node::Node,
@@ -69,9 +69,9 @@ impl Query {
         before: Option<String>,
     ) -> Result<Page<User>, ApiError> {
         ctx.viewer()?.must_be_admin()?;
-        let page = arguments(first, after, last, before).parse()?;
+        let page = arguments(first, after, last, before).parse(list::USERS)?;
         let slice = user_repo::page(&ctx.app().db, &page).await?;
-        Ok(connection(slice, Total::Users, |user| user.id.0, User))
+        Ok(connection(list::USERS, slice, Total::Users, |user| user.id.0, User))
     }
 
     /// The projects you are in; for admins all.
@@ -84,9 +84,9 @@ impl Query {
         before: Option<String>,
     ) -> Result<Page<Project>, ApiError> {
         let scope = ctx.viewer()?.scope();
-        let page = arguments(first, after, last, before).parse()?;
+        let page = arguments(first, after, last, before).parse(list::PROJECTS)?;
         let slice = project_repo::page(&ctx.app().db, scope, &page).await?;
-        Ok(connection(slice, Total::Projects, |project| project.id.0, Project))
+        Ok(connection(list::PROJECTS, slice, Total::Projects, |project| project.id.0, Project))
     }
 
     /// One project; null when there is none or you are not in it.
@@ -119,9 +119,9 @@ impl Query {
         let viewer = ctx.viewer()?;
         let arguments = arguments(first, after, last, before);
         let page = match order_by.unwrap_or(TaskOrder::Priority) {
-            TaskOrder::Priority => TaskPage::Priority(arguments.parse()?),
-            TaskOrder::Created => TaskPage::Created(arguments.parse()?),
-            TaskOrder::Updated => TaskPage::Updated(arguments.parse()?),
+            TaskOrder::Priority => TaskPage::Priority(arguments.parse(list::TASKS_BY_PRIORITY)?),
+            TaskOrder::Created => TaskPage::Created(arguments.parse(list::TASKS_BY_CREATION)?),
+            TaskOrder::Updated => TaskPage::Updated(arguments.parse(list::TASKS_BY_UPDATE)?),
         };
         let filter = filter.unwrap_or_default().parse()?;
         let (project, _) = project::get(ctx.app(), viewer, id("projectId", &project_id)?).await?;
@@ -137,7 +137,8 @@ impl Query {
     /// The position of a project's events now: read it before the data, read on from it after.
     async fn event_cursor(&self, ctx: &Context<'_>, project_id: ID) -> Result<EventCursor, ApiError> {
         let viewer = ctx.viewer()?;
-        Ok(EventCursor(event::cursor(ctx.app(), viewer, id("projectId", &project_id)?).await?))
+        let cursor = event::cursor(ctx.app(), viewer, id("projectId", &project_id)?).await?;
+        Ok(EventCursor::from(&cursor))
     }
 
     /// What happened in a project behind a cursor, from the oldest kept event when there is none; at most 200 at once.
@@ -150,7 +151,8 @@ impl Query {
     ) -> Result<EventPage, ApiError> {
         let viewer = ctx.viewer()?;
         let project = id("projectId", &project_id)?;
-        let replay = event::page(ctx.app(), viewer, project, after.map(|cursor| cursor.0), first).await?;
+        let after = after.map(|cursor| cursor.parse_at("after")).transpose()?;
+        let replay = event::page(ctx.app(), viewer, project, after, first).await?;
         Ok(EventPage::new(project, ctx.app().db.clock().process_now(), replay))
     }
 }
@@ -163,8 +165,12 @@ async fn find_node(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Nod
 
 fn task_connection(slice: Slice<task_repo::Task>, page: &TaskPage, total: Total) -> Page<Task> {
     match page {
-        TaskPage::Priority(_) => connection(slice, total, |task| (task.priority, task.id.0), Task),
-        TaskPage::Created(_) => connection(slice, total, |task| task.id.0, Task),
-        TaskPage::Updated(_) => connection(slice, total, |task| (task.updated_at, task.id.0), Task),
+        TaskPage::Priority(_) => {
+            connection(list::TASKS_BY_PRIORITY, slice, total, |task| (task.priority, task.id.0), Task)
+        }
+        TaskPage::Created(_) => connection(list::TASKS_BY_CREATION, slice, total, |task| task.id.0, Task),
+        TaskPage::Updated(_) => {
+            connection(list::TASKS_BY_UPDATE, slice, total, |task| (task.updated_at, task.id.0), Task)
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     domain::{
         ids::ProjectId,
-        page::{self, PageArguments, Slice},
+        page::{self, List, PageArguments, Slice},
     },
     graphql::{
         context::Ctx,
@@ -22,6 +22,21 @@ use crate::{
 /// A connection of `T`.
 pub(in crate::graphql) type Page<T> = Connection<String, T, Total, EmptyFields>;
 
+/// The lists and their orders, as cursors name them.
+pub(in crate::graphql) mod list {
+    use crate::domain::page::List;
+
+    pub(in crate::graphql) const USERS: List = List("users");
+    pub(in crate::graphql) const PROJECTS: List = List("projects");
+    pub(in crate::graphql) const TEMPLATES: List = List("templates");
+    pub(in crate::graphql) const MEMBERS: List = List("members");
+    pub(in crate::graphql) const ASSETS: List = List("assets");
+    pub(in crate::graphql) const TASK_ASSETS: List = List("task-assets");
+    pub(in crate::graphql) const TASKS_BY_PRIORITY: List = List("tasks-priority");
+    pub(in crate::graphql) const TASKS_BY_CREATION: List = List("tasks-created");
+    pub(in crate::graphql) const TASKS_BY_UPDATE: List = List("tasks-updated");
+}
+
 /// The paging arguments of a field.
 pub(in crate::graphql) fn arguments(
     first: Option<i32>,
@@ -32,15 +47,16 @@ pub(in crate::graphql) fn arguments(
     PageArguments { first, after, last, before }
 }
 
-/// A slice of rows as a connection: `key` is the sort key of a row, `node` its type in the API.
+/// A slice of the rows of `list` as a connection: `key` is the sort key of a row, `node` its type in the API.
 pub(in crate::graphql) fn connection<R, K: Serialize, T: OutputType>(
+    list: List,
     slice: Slice<R>,
     total: Total,
     key: impl Fn(&R) -> K,
     node: impl Fn(R) -> T,
 ) -> Page<T> {
     let mut connection = Connection::with_additional_fields(slice.has_previous, slice.has_next, total);
-    let edges = slice.rows.into_iter().map(|row| Edge::new(page::encode(&key(&row)), node(row)));
+    let edges = slice.rows.into_iter().map(|row| Edge::new(page::encode(list, &key(&row)), node(row)));
     connection.edges.extend(edges);
     connection
 }

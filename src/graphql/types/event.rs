@@ -71,7 +71,7 @@ impl EventPage {
             })
         });
         let nodes = resync.into_iter().chain(events.into_iter().map(Event::from)).collect();
-        Self { nodes, cursor: EventCursor(cursor), has_more }
+        Self { nodes, cursor: EventCursor::from(&cursor), has_more }
     }
 }
 
@@ -106,7 +106,7 @@ impl TaskEvent {
 
     /// Your position after it.
     pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
-        EventCursor(self.position.cursor.clone())
+        EventCursor::from(&self.position.cursor)
     }
 
     /// When it happened.
@@ -163,7 +163,7 @@ impl ProjectEvent {
 
     /// Your position after it.
     pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
-        EventCursor(self.0.cursor.clone())
+        EventCursor::from(&self.0.cursor)
     }
 
     /// When it happened.
@@ -221,7 +221,7 @@ impl ResyncRequired {
 
     /// The position to go on from.
     pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
-        EventCursor(self.notice.cursor.clone())
+        EventCursor::from(&self.notice.cursor)
     }
 
     /// When.

@@ -14,7 +14,7 @@ use crate::{
         },
         types::{
             asset::Asset,
-            connection::{Page, Total, arguments, connection},
+            connection::{Page, Total, arguments, connection, list},
             scalars::SafeInt,
             template::Template,
             user::Member,
@@ -90,10 +90,10 @@ impl Project {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Page<Template>, ApiError> {
-        let page = arguments(first, after, last, before).parse()?;
+        let page = arguments(first, after, last, before).parse(list::TEMPLATES)?;
         let slice = ctx.loaders().get(TemplatesOfProject(self.0.id, page)).await?;
         let total = Total::Of(Children::Templates(self.0.id));
-        Ok(connection(slice, total, |template| template.version, Template))
+        Ok(connection(list::TEMPLATES, slice, total, |template| template.version, Template))
     }
 
     /// Who is in it.
@@ -105,10 +105,10 @@ impl Project {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Page<Member>, ApiError> {
-        let page = arguments(first, after, last, before).parse()?;
+        let page = arguments(first, after, last, before).parse(list::MEMBERS)?;
         let slice = ctx.loaders().get(MembersOfProject(self.0.id, page)).await?;
         let total = Total::Of(Children::Members(self.0.id));
-        Ok(connection(slice, total, |member| member.user.0, Member))
+        Ok(connection(list::MEMBERS, slice, total, |member| member.user.0, Member))
     }
 
     /// Its assets, oldest first.
@@ -120,10 +120,10 @@ impl Project {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Page<Asset>, ApiError> {
-        let page = arguments(first, after, last, before).parse()?;
+        let page = arguments(first, after, last, before).parse(list::ASSETS)?;
         let slice = ctx.loaders().get(AssetsOfProject(self.0.id, page)).await?;
         let total = Total::Of(Children::ProjectAssets(self.0.id));
-        Ok(connection(slice, total, |asset| asset.id.0, Asset))
+        Ok(connection(list::ASSETS, slice, total, |asset| asset.id.0, Asset))
     }
 
     /// How many tasks are in each state; all states are listed.

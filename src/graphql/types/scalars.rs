@@ -2,7 +2,7 @@
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 
-use crate::domain::cursor::EventCursor as Cursor;
+use crate::{domain::cursor::EventCursor as Cursor, service::ServiceError};
 
 /// An integer from -(2^53 - 1) to 2^53 - 1: sizes and counts that pass 32 bits and still fit every client's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,16 +27,31 @@ impl ScalarType for SafeInt {
 
 /// A position in a project's events. Opaque: keep it, send it back as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::graphql) struct EventCursor(pub(in crate::graphql) Cursor);
+pub(in crate::graphql) struct EventCursor(String);
+
+impl EventCursor {
+    /// Reads the position that stands at `field`: here and not as a scalar, so that the error names the field.
+    pub(in crate::graphql) fn parse_at(&self, field: &str) -> Result<Cursor, ServiceError> {
+        self.0.parse().map_err(|error| ServiceError::invalid(field, error))
+    }
+}
+
+impl From<&Cursor> for EventCursor {
+    fn from(cursor: &Cursor) -> Self {
+        Self(cursor.to_string())
+    }
+}
 
 #[Scalar]
 impl ScalarType for EventCursor {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
-        text.parse().map(Self).map_err(InputValueError::custom)
+        match value {
+            Value::String(text) => Ok(Self(text)),
+            other => Err(InputValueError::expected_type(other)),
+        }
     }
 
     fn to_value(&self) -> Value {
-        Value::String(self.0.to_string())
+        Value::String(self.0.clone())
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         loader::{AssetsOfTask, Children, SlotsOf},
         types::{
             asset::Asset,
-            connection::{Page, Total, arguments, connection},
+            connection::{Page, Total, arguments, connection, list},
             project::Project,
             template::Template,
             user::User,
@@ -81,10 +81,10 @@ impl Task {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<Page<Asset>, ApiError> {
-        let page = arguments(first, after, last, before).parse()?;
+        let page = arguments(first, after, last, before).parse(list::TASK_ASSETS)?;
         let slice = ctx.loaders().get(AssetsOfTask(self.0.id, page)).await?;
         let total = Total::Of(Children::TaskAssets(self.0.id));
-        Ok(connection(slice, total, |placed| placed.position, |placed| Asset(placed.asset)))
+        Ok(connection(list::TASK_ASSETS, slice, total, |placed| placed.position, |placed| Asset(placed.asset)))
     }
 
     /// Its places, by number.

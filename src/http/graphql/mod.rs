@@ -11,11 +11,13 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use bytes::BytesMut;
+use futures::StreamExt;
 
 use crate::{
     domain::words::ErrorCode,
     graphql::Caller,
-    http::{Server, auth, error::HttpError, negotiation::MediaType},
+    http::{FORGOTTEN_BYTES, Server, auth, error::HttpError, negotiation::MediaType},
 };
 
 /// Bytes of a request's body.
@@ -75,11 +77,22 @@ async fn respond(
 }
 
 async fn read(body: Body) -> Result<Bytes, HttpError> {
-    let too_large = |_| {
-        let message = format!("the body has more than {BODY_BYTES} bytes, or broke off");
-        HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::PayloadTooLarge, message)
-    };
-    axum::body::to_bytes(body, BODY_BYTES).await.map_err(too_large)
+    let mut chunks = body.into_data_stream();
+    let (mut bytes, mut seen) = (BytesMut::new(), 0_usize);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| HttpError::bad_request("the body broke off"))?;
+        seen = seen.saturating_add(chunk.len());
+        if seen <= BODY_BYTES {
+            bytes.extend_from_slice(&chunk);
+        } else if seen > FORGOTTEN_BYTES {
+            break;
+        }
+    }
+    if seen <= BODY_BYTES {
+        return Ok(bytes.freeze());
+    }
+    let message = format!("the body has more than {BODY_BYTES} bytes");
+    Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::PayloadTooLarge, message))
 }
 
 /// A response without data whose errors have no path was refused before it was executed: it has no `data` entry, and in

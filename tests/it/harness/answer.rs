@@ -58,4 +58,23 @@ impl Answer {
     pub(crate) fn assert_error(&self, code: &str, field: &str) {
         assert_eq!((self.code(), self.field()), (code, field), "{:#}", self.body);
     }
+
+    /// The answer refuses with this code at this field (`""`: none), in a sentence a person can use.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, case: &str, code: &str, field: &str) {
+        let body = || format!("{case}: {} {:.3000}", self.status, self.body.to_string());
+        assert_eq!((self.code(), self.field()), (code, field), "{}", body());
+        let message = self.message();
+        assert!(message.split_whitespace().count() >= 2, "no sentence: {}", body());
+        assert!(message.chars().count() <= 501, "the message is not bounded: {}", body());
+        for internal in
+            ["SQL", "sqlx", "Sqlx", "DbErr", "SELECT \"", "INSERT INTO", "constraint", "panicked", ".rs:", "Rust"]
+        {
+            assert!(!message.contains(internal), "{internal:?} is for the log: {}", body());
+        }
+        let retryable = ["UNAVAILABLE", "RATE_LIMITED"].contains(&code);
+        assert_eq!(self.error("retryable"), Some(&Value::Bool(retryable)), "{}", body());
+        assert_eq!(self.error("retryAfterMs").is_some(), retryable, "{}", body());
+        assert!(self.body["errors"].as_array().unwrap().len() <= 20, "{}", body());
+    }
 }

@@ -33,6 +33,11 @@ impl Database {
         Self { url: postgres::database(), folder: tempfile::tempdir().unwrap() }
     }
 
+    /// One that is there already, on a server of the test's own.
+    pub(crate) fn at(url: String) -> Self {
+        Self { url, folder: tempfile::tempdir().unwrap() }
+    }
+
     pub(crate) fn is_sqlite(&self) -> bool {
         self.url.starts_with("sqlite:")
     }

@@ -8,10 +8,12 @@ pub(crate) mod postgres;
 mod process;
 mod recount;
 mod rows;
+pub(crate) mod sdl;
 mod sign_in;
 mod sql;
 mod story;
 mod wait;
+mod watch;
 
 use std::{future::Future, pin::Pin, process::ExitCode};
 
@@ -45,6 +47,22 @@ macro_rules! on_both_databases {
     };
 }
 pub(crate) use on_both_databases;
+
+/// Declares the tests of a file, each on the one database it is about.
+macro_rules! on_one_database {
+    ($($database:ident: $name:ident),+ $(,)?) => {
+        pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
+            let mut trials = Vec::new();
+            $(trials.extend(
+                crate::harness::on_both(module_path!(), stringify!($name), |database| Box::pin($name(database)))
+                    .into_iter()
+                    .filter(|trial| trial.name().ends_with(concat!("::", stringify!($database)))),
+            );)+
+            trials
+        }
+    };
+}
+pub(crate) use on_one_database;
 
 /// One trial on each database.
 pub(crate) fn on_both(module: &str, name: &str, test: Test) -> [Trial; 2] {

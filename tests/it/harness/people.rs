@@ -50,6 +50,11 @@ impl Person {
         Answer::read(request.send().await.unwrap()).await
     }
 
+    /// A request to the GraphQL endpoint of which the test sets the rest.
+    pub(crate) fn request(&self, method: reqwest::Method) -> reqwest::RequestBuilder {
+        self.http.request(method, &self.url).bearer_auth(&self.token)
+    }
+
     /// Sends a mutation of one field with its input, and the selection of its payload.
     pub(crate) async fn mutate(&self, field: &str, input: Value, selection: &str) -> Answer {
         let name = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);

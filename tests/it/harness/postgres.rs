@@ -17,11 +17,17 @@ use concord::repo::{
 };
 
 /// Holds the server's life: when its standard input closes, as when this process is killed, it stops and cleans up.
+/// A line on it crashes the server or starts it again.
 const KEEPER: &str = r#"
 exec 3<&0
-"$1/postgres" -D "$2/data" >"$2/log" 2>&1 &
-server=$!
-read -r _ <&3
+start() { "$1/postgres" -D "$2/data" >>"$2/log" 2>&1 & server=$!; }
+start "$@"
+while read -r order <&3; do
+  case $order in
+    crash) kill -QUIT $server; wait $server ;;
+    start) start "$@" ;;
+  esac
+done
 kill -INT $server
 wait $server
 rm -rf "$2"
@@ -63,6 +69,11 @@ pub(crate) fn stop() {
 /// The URL of a new database with the schema in it.
 pub(crate) fn database() -> String {
     new_database(Some("concord_template"))
+}
+
+/// Ends every connection to one of the shared server's databases, as a failing server would.
+pub(crate) fn cut_connections(url: &str) {
+    server().cut_connections(url.rsplit('/').next().unwrap_or_default());
 }
 
 /// The URL of a new, empty database.
@@ -142,6 +153,28 @@ impl Postgres {
     pub(crate) fn cut_connections(&self, database: &str) {
         let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'");
         run(&mut self.psql("postgres", &sql));
+    }
+
+    /// Stops the server as a crash does: at once, connections cut, nothing written down.
+    pub(crate) fn crash(&self) {
+        self.order("crash");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            assert!(Instant::now() < deadline, "PostgreSQL does not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Starts the server again after a crash.
+    pub(crate) fn come_back(&self) {
+        self.order("start");
+        self.wait();
+    }
+
+    fn order(&self, order: &str) {
+        use std::io::Write;
+        let mut keeper = self.keeper.lock().unwrap();
+        writeln!(keeper.stdin.as_mut().expect("the keeper listens"), "{order}").unwrap();
     }
 
     /// Stops the server and removes its folder.

@@ -1,0 +1,301 @@
+//! Ids that are malformed, of another kind or of nothing, at every place where the API takes an id.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Database, Media, Project, TestApp, on_both_databases, sdl::Schema};
+
+on_both_databases![
+    every_id_argument_of_the_schema_has_a_case,
+    a_malformed_id_is_bad_input_at_its_field,
+    an_unknown_id_is_not_found_or_null,
+    more_ids_than_allowed_are_refused_before_any_is_looked_up,
+];
+
+/// What the answer for a well-formed id of nothing is.
+enum Unknown {
+    NotFound,
+    Null(&'static str),
+    Empty(&'static str),
+}
+use Unknown::{Empty, Null};
+
+const NOT_FOUND: Unknown = Unknown::NotFound;
+
+/// One place for an id: its path in the schema, its field in errors, the kind of id, what an unknown one gives, and a
+/// document with the id as `$id`.
+const PLACES: [(&str, &str, &str, Unknown, &str); 22] = [
+    ("node.id", "id", "task", Null("node"), "query($id: ID!) { node(id: $id) { id } }"),
+    ("nodes.ids", "ids[0]", "asset", Null("nodes.0"), "query($id: ID!) { nodes(ids: [$id]) { id } }"),
+    ("project.id", "id", "proj", Null("project"), "query($id: ID!) { project(id: $id) { id } }"),
+    ("task.id", "id", "task", Null("task"), "query($id: ID!) { task(id: $id) { id } }"),
+    (
+        "tasks.projectId",
+        "projectId",
+        "proj",
+        NOT_FOUND,
+        "query($id: ID!) { tasks(projectId: $id, first: 1) { nodes { id } } }",
+    ),
+    (
+        "tasks.filter.annotatorId",
+        "filter.annotatorId",
+        "user",
+        Empty("tasks.nodes"),
+        "query($id: ID!, $project: ID!) { tasks(projectId: $project, first: 1, filter: { annotatorId: $id }) { nodes { id } } }",
+    ),
+    ("eventCursor.projectId", "projectId", "proj", NOT_FOUND, "query($id: ID!) { eventCursor(projectId: $id) }"),
+    (
+        "events.projectId",
+        "projectId",
+        "proj",
+        NOT_FOUND,
+        "query($id: ID!) { events(projectId: $id, first: 1) { hasMore } }",
+    ),
+    (
+        "createSignInLink.userId",
+        "userId",
+        "user",
+        NOT_FOUND,
+        "mutation($id: ID!) { createSignInLink(input: { userId: $id }) { url } }",
+    ),
+    (
+        "updateUser.userId",
+        "userId",
+        "user",
+        NOT_FOUND,
+        "mutation($id: ID!) { updateUser(input: { userId: $id, name: \"Eve\" }) { user { id } } }",
+    ),
+    (
+        "revokeAccessToken.tokenId",
+        "tokenId",
+        "tok",
+        NOT_FOUND,
+        "mutation($id: ID!) { revokeAccessToken(input: { tokenId: $id }) { token { id } } }",
+    ),
+    (
+        "updateProject.projectId",
+        "projectId",
+        "proj",
+        NOT_FOUND,
+        "mutation($id: ID!) { updateProject(input: { projectId: $id, name: \"Mine\" }) { project { id } } }",
+    ),
+    (
+        "setMember.projectId",
+        "projectId",
+        "proj",
+        NOT_FOUND,
+        "mutation($id: ID!, $user: ID!) { setMember(input: { projectId: $id, userId: $user, role: VIEWER }) { project { id } } }",
+    ),
+    (
+        "setMember.userId",
+        "userId",
+        "user",
+        NOT_FOUND,
+        "mutation($id: ID!, $project: ID!) { setMember(input: { projectId: $project, userId: $id, role: VIEWER }) { project { id } } }",
+    ),
+    (
+        "publishTemplate.template.projectId",
+        "template.projectId",
+        "proj",
+        NOT_FOUND,
+        "mutation($id: ID!) { publishTemplate(input: { template: { projectId: $id, name: \"New\", tools: [{ name: \"Words\", kind: TEXT_SPAN, labels: [{ name: \"cell\" }] }] } }) { template { id } } }",
+    ),
+    (
+        "requestUploads.projectId",
+        "projectId",
+        "proj",
+        NOT_FOUND,
+        "mutation($id: ID!) { requestUploads(input: { projectId: $id, files: [{ fileName: \"a.txt\", contentType: \"text/plain\", sizeBytes: 1 }] }) { uploads { assetId } } }",
+    ),
+    (
+        "completeUploads.assetIds",
+        "assetIds[1]",
+        "asset",
+        NOT_FOUND,
+        "mutation($id: ID!, $asset: ID!) { completeUploads(input: { assetIds: [$asset, $id] }) { assets { id } } }",
+    ),
+    (
+        "createTasks.projectId",
+        "projectId",
+        "proj",
+        NOT_FOUND,
+        "mutation($id: ID!) { createTasks(input: { projectId: $id, tasks: [{ data: { text: \"x\" } }] }) { created } }",
+    ),
+    (
+        "createTasks.tasks.assetIds",
+        "tasks[1].assetIds[1]",
+        "asset",
+        NOT_FOUND,
+        "mutation($id: ID!, $project: ID!, $asset: ID!) { createTasks(input: { projectId: $project, tasks: [{ data: { text: \"x\" } }, { assetIds: [$asset, $id] }] }) { created } }",
+    ),
+    (
+        "updateTasks.taskIds",
+        "taskIds[1]",
+        "task",
+        NOT_FOUND,
+        "mutation($id: ID!, $task: ID!) { updateTasks(input: { taskIds: [$task, $id], priority: 7 }) { tasks { id } } }",
+    ),
+    (
+        "updateTasks.reservedForUserId",
+        "reservedForUserId",
+        "user",
+        NOT_FOUND,
+        "mutation($id: ID!, $task: ID!) { updateTasks(input: { taskIds: [$task], priority: 7, reservedForUserId: $id }) { tasks { id } } }",
+    ),
+    (
+        "archiveTasks.taskIds",
+        "taskIds[1]",
+        "task",
+        NOT_FOUND,
+        "mutation($id: ID!, $task: ID!) { archiveTasks(input: { taskIds: [$task, $id], archived: true }) { tasks { id } } }",
+    ),
+];
+
+/// The part of an id behind its kind.
+const SUFFIX: &str = "01h455vb4pex5vsknk084sn02q";
+
+/// A project with a task and a READY asset, and somebody outside it.
+struct Scene {
+    app: TestApp,
+    project: Project,
+    known: Value,
+}
+
+impl Scene {
+    async fn new(database: Database) -> Self {
+        let app = TestApp::new(database).await;
+        let project = app.project(&app.admin().await, Media::Text).await;
+        let task = project.text_tasks(1).await.remove(0);
+        let asset = app.upload(&project, "a.txt", "text/plain", b"hello").await;
+        let ana = app.person("ana").await;
+        let known = json!({ "project": project.id, "task": task, "asset": asset, "user": ana.id });
+        Self { app, project, known }
+    }
+
+    async fn send(&self, document: &str, id: &Value) -> Answer {
+        let mut variables = self.known.clone();
+        variables["id"] = id.clone();
+        self.project.manager.send(document, variables).await
+    }
+}
+
+async fn every_id_argument_of_the_schema_has_a_case(_: Database) {
+    let cases: BTreeSet<String> = PLACES.iter().map(|(path, ..)| (*path).to_owned()).collect();
+    assert_eq!(cases, Schema::read().id_arguments());
+}
+
+async fn a_malformed_id_is_bad_input_at_its_field(database: Database) {
+    let scene = Scene::new(database).await;
+    let watch = scene.project.watch().await;
+    for (path, field, kind, _, document) in &PLACES {
+        let other = if *kind == "user" { "proj" } else { "user" };
+        // `node` takes every kind there is.
+        let other = if path.starts_with("node") { "cat" } else { other };
+        for (case, id) in [
+            ("empty", json!("")),
+            ("a word", json!("garbage")),
+            ("a number", json!(42)),
+            ("without its kind", json!(SUFFIX)),
+            ("of another kind", json!(format!("{other}_{SUFFIX}"))),
+            ("of its kind in capitals", json!(format!("{}_{SUFFIX}", kind.to_uppercase()))),
+            ("cut off", json!(format!("{kind}_01h455"))),
+            ("past the last one", json!(format!("{kind}_8zzzzzzzzzzzzzzzzzzzzzzzzz"))),
+            ("with a NUL", json!(format!("{kind}_{SUFFIX}\0"))),
+            ("with a quote", json!(format!("{kind}_' OR '1'='1"))),
+            ("of 100,000 characters", json!(format!("{kind}_{}", "0".repeat(100_000)))),
+        ] {
+            let answer = scene.send(document, &id).await;
+            watch.refused(&format!("{path}, {case}"), &answer, "BAD_USER_INPUT", field).await;
+        }
+    }
+    // The answer shows what an id looks like.
+    let answer = scene.send(PLACES[3].4, &json!("garbage")).await;
+    assert!(answer.message().contains("task_01h4"), "{}", answer.message());
+}
+
+async fn an_unknown_id_is_not_found_or_null(database: Database) {
+    let scene = Scene::new(database).await;
+    let watch = scene.project.watch().await;
+    for (path, field, kind, unknown, document) in &PLACES {
+        let answer = scene.send(document, &json!(format!("{kind}_{SUFFIX}"))).await;
+        match unknown {
+            Unknown::NotFound => watch.refused(path, &answer, "NOT_FOUND", field).await,
+            Null(at) => assert_eq!(answer.get(at), &Value::Null, "{path}"),
+            Empty(at) => assert_eq!(answer.get(at), &json!([]), "{path}"),
+        }
+        watch.unchanged(path).await;
+    }
+    for kind in concord::domain::ids::AnyId::PREFIXES {
+        let id = json!(format!("{kind}_{SUFFIX}"));
+        assert_eq!(scene.send(PLACES[0].4, &id).await.get("node"), &Value::Null, "{kind}");
+    }
+}
+
+async fn more_ids_than_allowed_are_refused_before_any_is_looked_up(database: Database) {
+    let scene = Scene::new(database).await;
+    let watch = scene.project.watch().await;
+    let many = |kind: &str, count: usize| json!(vec![format!("{kind}_{SUFFIX}"); count]);
+    let variables = |kind: &str, count: usize| json!({ "ids": many(kind, count) });
+    for (case, code, field, kind, count, document) in [
+        ("201 nodes", "LIMIT_EXCEEDED", "ids", "task", 201, "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"),
+        (
+            "101 completed uploads",
+            "LIMIT_EXCEEDED",
+            "assetIds",
+            "asset",
+            101,
+            "mutation($ids: [ID!]!) { completeUploads(input: { assetIds: $ids }) { assets { id } } }",
+        ),
+        (
+            "no completed upload",
+            "BAD_USER_INPUT",
+            "assetIds",
+            "asset",
+            0,
+            "mutation($ids: [ID!]!) { completeUploads(input: { assetIds: $ids }) { assets { id } } }",
+        ),
+        (
+            "1,001 updated tasks",
+            "LIMIT_EXCEEDED",
+            "taskIds",
+            "task",
+            1_001,
+            "mutation($ids: [ID!]!) { updateTasks(input: { taskIds: $ids, priority: 1 }) { tasks { id } } }",
+        ),
+        (
+            "no updated task",
+            "BAD_USER_INPUT",
+            "taskIds",
+            "task",
+            0,
+            "mutation($ids: [ID!]!) { updateTasks(input: { taskIds: $ids, priority: 1 }) { tasks { id } } }",
+        ),
+        (
+            "1,001 archived tasks",
+            "LIMIT_EXCEEDED",
+            "taskIds",
+            "task",
+            1_001,
+            "mutation($ids: [ID!]!) { archiveTasks(input: { taskIds: $ids, archived: true }) { tasks { id } } }",
+        ),
+        (
+            "no archived task",
+            "BAD_USER_INPUT",
+            "taskIds",
+            "task",
+            0,
+            "mutation($ids: [ID!]!) { archiveTasks(input: { taskIds: $ids, archived: true }) { tasks { id } } }",
+        ),
+    ] {
+        let answer = scene.project.manager.send(document, variables(kind, count)).await;
+        watch.refused(case, &answer, code, field).await;
+    }
+    let filter = "query($project: ID!, $ids: [String!]!) { tasks(projectId: $project, first: 1, filter: { externalIds: $ids }) { nodes { id } } }";
+    let filtered = |ids: Value| scene.project.manager.send(filter, json!({ "project": scene.project.id, "ids": ids }));
+    let too_many = filtered(json!(vec!["x"; 201])).await;
+    watch.refused("201 external ids", &too_many, "LIMIT_EXCEEDED", "filter.externalIds").await;
+    let with_nul = filtered(json!(["a\0b"])).await;
+    watch.refused("an external id with a NUL", &with_nul, "BAD_USER_INPUT", "filter").await;
+    drop(scene.app);
+}

@@ -1,0 +1,183 @@
+//! Mutations by people whose role does not allow them, for every mutation of the schema.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Database, Media, Person, Project, TestApp, on_both_databases, sdl::Schema};
+
+on_both_databases![
+    every_mutation_has_a_case,
+    mutations_of_managers_are_forbidden_below_and_unseen_outside,
+    mutations_of_admins_are_forbidden_to_others,
+    nobody_touches_what_is_somebody_elses_own,
+    nothing_is_done_for_nobody,
+];
+
+/// Mutations of a project's managers: the field of the error for those who do not see the project, and the selection.
+const OF_MANAGERS: [(&str, &str, &str); 8] = [
+    ("updateProject", "projectId", "project { id }"),
+    ("setMember", "projectId", "project { id }"),
+    ("publishTemplate", "template.projectId", "template { id }"),
+    ("requestUploads", "projectId", "uploads { assetId }"),
+    ("completeUploads", "assetIds[0]", "assets { id }"),
+    ("createTasks", "projectId", "created"),
+    ("updateTasks", "taskIds[0]", "tasks { id }"),
+    ("archiveTasks", "taskIds[0]", "tasks { id }"),
+];
+
+/// Mutations of the admins of the server.
+const OF_ADMINS: [(&str, &str); 3] =
+    [("createUser", "user { id }"), ("createProject", "project { id }"), ("createSignInLink", "url")];
+
+/// Mutations of everybody's own things.
+const OF_ONESELF: [(&str, &str); 4] = [
+    ("updateUser", "user { id }"),
+    ("signOut", "ended"),
+    ("createAccessToken", "secret"),
+    ("revokeAccessToken", "token { id }"),
+];
+
+/// The only one that takes nobody.
+const OF_ANYBODY: &str = "signIn";
+
+/// A project with a task and a pending asset, and an input for every mutation that would do what it says.
+struct Scene {
+    app: TestApp,
+    project: Project,
+    inputs: Value,
+}
+
+impl Scene {
+    async fn new(database: Database) -> Self {
+        let app = TestApp::new(database).await;
+        let project = app.project(&app.admin().await, Media::Text).await;
+        let task = project.text_tasks(1).await.remove(0);
+        let upload = project.request_upload("a.txt", "text/plain", 5).await;
+        assert_eq!(app.put(&upload.text("requestUploads.uploads.0.url"), "hello").await.status(), 204);
+        let asset = upload.text("requestUploads.uploads.0.assetId");
+        let eve = app.person("eve").await;
+        let tool = json!({ "name": "Words", "kind": "TEXT_SPAN", "labels": [{ "name": "cell" }] });
+        let file = json!({ "fileName": "b.txt", "contentType": "text/plain", "sizeBytes": 1 });
+        let inputs = json!({
+            "updateProject": { "projectId": project.id, "name": "Mine" },
+            "setMember": { "projectId": project.id, "userId": eve.id, "role": "VIEWER" },
+            "publishTemplate": { "template": { "projectId": project.id, "name": "Mine", "tools": [tool] } },
+            "requestUploads": { "projectId": project.id, "files": [file] },
+            "completeUploads": { "assetIds": [asset] },
+            "createTasks": { "projectId": project.id, "tasks": [{ "data": { "text": "x" } }] },
+            "updateTasks": { "taskIds": [task], "priority": 7 },
+            "archiveTasks": { "taskIds": [task], "archived": true },
+            "createUser": { "email": "new@example.com", "name": "New" },
+            "createProject": { "name": "Mine", "mediaType": "TEXT" },
+            "createSignInLink": { "userId": project.manager.id },
+            "updateUser": { "userId": project.manager.id, "name": "Mine" },
+            "signOut": { "everywhere": true },
+            "createAccessToken": { "name": "Mine" },
+            "revokeAccessToken": { "tokenId": "tok_01h455vb4pex5vsknk084sn02q" },
+        });
+        Self { app, project, inputs }
+    }
+
+    /// Somebody with a role in the project.
+    async fn member(&self, role: &str) -> Person {
+        let person = self.app.person(&role.to_lowercase()).await;
+        self.project.set_member(&person, json!(role)).await.get("setMember");
+        person
+    }
+
+    async fn sent_by(&self, person: &Person, mutation: &str, selection: &str) -> crate::harness::Answer {
+        person.mutate(mutation, self.inputs[mutation].clone(), selection).await
+    }
+}
+
+async fn every_mutation_has_a_case(_: Database) {
+    let of_managers = OF_MANAGERS.iter().map(|(mutation, ..)| *mutation);
+    let others = OF_ADMINS.iter().chain(&OF_ONESELF).map(|(mutation, _)| *mutation);
+    let cases: BTreeSet<String> = of_managers.chain(others).chain([OF_ANYBODY]).map(str::to_owned).collect();
+    assert_eq!(cases, Schema::read().fields("Mutation"));
+}
+
+async fn mutations_of_managers_are_forbidden_below_and_unseen_outside(database: Database) {
+    let scene = Scene::new(database).await;
+    let below = [scene.member("VIEWER").await, scene.member("ANNOTATOR").await, scene.member("REVIEWER").await];
+    let outsider = scene.app.person("outsider").await;
+    let watch = scene.project.watch().await;
+    for (mutation, field, selection) in OF_MANAGERS {
+        for person in &below {
+            let answer = scene.sent_by(person, mutation, selection).await;
+            watch.refused(&format!("{mutation} by {}", person.email), &answer, "FORBIDDEN", "").await;
+        }
+        let answer = scene.sent_by(&outsider, mutation, selection).await;
+        watch.refused(&format!("{mutation} by an outsider"), &answer, "NOT_FOUND", field).await;
+    }
+    // Each input was sound: the manager may send it.
+    for (mutation, _, selection) in OF_MANAGERS {
+        scene.sent_by(&scene.project.manager, mutation, selection).await.get(mutation);
+    }
+}
+
+async fn mutations_of_admins_are_forbidden_to_others(database: Database) {
+    let scene = Scene::new(database).await;
+    let manager = scene.member("MANAGER").await;
+    let watch = scene.project.watch().await;
+    for (mutation, selection) in OF_ADMINS {
+        let answer = scene.sent_by(&manager, mutation, selection).await;
+        watch.refused(&format!("{mutation} by a manager"), &answer, "FORBIDDEN", "").await;
+    }
+    let everybody = manager.send("{ users(first: 1) { nodes { id } } }", json!({})).await;
+    watch.refused("the list of users for a manager", &everybody, "FORBIDDEN", "").await;
+    for (mutation, selection) in OF_ADMINS {
+        scene.sent_by(&scene.project.manager, mutation, selection).await.get(mutation);
+    }
+}
+
+async fn nobody_touches_what_is_somebody_elses_own(database: Database) {
+    let scene = Scene::new(database).await;
+    let (viewer, outsider) = (scene.member("VIEWER").await, scene.app.person("outsider").await);
+    let made = outsider.mutate("createAccessToken", json!({ "name": "mine" }), "token { id }").await;
+    let token = made.text("createAccessToken.token.id");
+    let watch = scene.project.watch().await;
+    for (case, person, mutation, input, code, field) in [
+        ("a colleague's name", &viewer, "updateUser", scene.inputs["updateUser"].clone(), "FORBIDDEN", ""),
+        ("a stranger's name", &outsider, "updateUser", scene.inputs["updateUser"].clone(), "NOT_FOUND", "userId"),
+        ("one's own rights", &viewer, "updateUser", json!({ "userId": viewer.id, "admin": true }), "FORBIDDEN", ""),
+        ("being disabled", &viewer, "updateUser", json!({ "userId": viewer.id, "disabled": false }), "FORBIDDEN", ""),
+        ("another's token", &viewer, "revokeAccessToken", json!({ "tokenId": token }), "NOT_FOUND", "tokenId"),
+    ] {
+        let selection = if mutation == "updateUser" { "user { id }" } else { "token { id }" };
+        let answer = person.mutate(mutation, input, selection).await;
+        watch.refused(case, &answer, code, field).await;
+    }
+    let boss = &scene.project.manager;
+    for (case, change, field) in [
+        ("an admin gives up the rights", json!({ "userId": boss.id, "admin": false }), "admin"),
+        ("an admin locks themselves out", json!({ "userId": boss.id, "disabled": true }), "disabled"),
+    ] {
+        let answer = boss.mutate("updateUser", change, "user { id }").await;
+        watch.refused(case, &answer, "INVALID_TRANSITION", field).await;
+    }
+    assert_eq!(outsider.send("{ viewer { id } }", json!({})).await.text("viewer.id"), outsider.id);
+}
+
+async fn nothing_is_done_for_nobody(database: Database) {
+    let scene = Scene::new(database).await;
+    let watch = scene.project.watch().await;
+    let of_managers = OF_MANAGERS.iter().map(|(mutation, _, selection)| (*mutation, *selection));
+    for (mutation, selection) in of_managers.chain(OF_ADMINS).chain(OF_ONESELF) {
+        let name = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
+        let document = format!("mutation($input: {name}!) {{ {mutation}(input: $input) {{ {selection} }} }}");
+        let answer = scene.app.anonymous(&document, json!({ "input": scene.inputs[mutation] })).await;
+        watch.refused(mutation, &answer, "UNAUTHENTICATED", "").await;
+    }
+    for query in [
+        "{ viewer { id } }",
+        "{ users(first: 1) { nodes { id } } }",
+        "{ projects(first: 1) { nodes { id } } }",
+        "{ project(id: \"proj_01h455vb4pex5vsknk084sn02q\") { id } }",
+        "{ node(id: \"proj_01h455vb4pex5vsknk084sn02q\") { id } }",
+    ] {
+        let answer = scene.app.anonymous(query, json!({})).await;
+        watch.refused(query, &answer, "UNAUTHENTICATED", "").await;
+    }
+}
