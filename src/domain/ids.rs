@@ -55,7 +55,7 @@ macro_rules! ids {
         )+
 
         /// An id of any kind, as `node(id:)` takes it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum AnyId { $($(#[$meta])* $name($name)),+ }
 
         impl AnyId {

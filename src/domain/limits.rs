@@ -85,3 +85,5 @@ pub const TASK_DATA_BYTES: usize = 256 * 1024;
 pub const EXTERNAL_ID_CHARS: usize = 500;
 /// Smallest and largest priority.
 pub const PRIORITY: std::ops::RangeInclusive<i32> = -1_000_000..=1_000_000;
+/// Years of a time that a client sends: what both databases can hold.
+pub const YEARS: std::ops::RangeInclusive<i32> = 0..=9_999;

@@ -13,7 +13,7 @@ use crate::{
 /// [`RepoError`] of the database.
 pub async fn cursor(db: &Db, project: ProjectId) -> Result<EventCursor, RepoError> {
     let (epoch, ranges) = event::ranges(db, project).await?;
-    Ok(EventCursor { epoch, positions: ranges.iter().map(|range| range.top).collect() })
+    Ok(EventCursor::new(epoch, project, ranges.iter().map(|range| range.top).collect()))
 }
 
 /// One event and the reader's position after it.
@@ -50,13 +50,13 @@ pub async fn replay(
     limit: usize,
 ) -> Result<Replay, RepoError> {
     let (epoch, ranges) = event::ranges(db, project).await?;
-    let bottom = || EventCursor { epoch, positions: ranges.iter().map(|range| range.bottom).collect() };
+    let bottom = || EventCursor::new(epoch, project, ranges.iter().map(|range| range.bottom).collect());
     let mut cursor = after.unwrap_or_else(bottom);
     let resync = |reason| {
-        let cursor = EventCursor { epoch, positions: ranges.iter().map(|range| range.top).collect() };
+        let cursor = EventCursor::new(epoch, project, ranges.iter().map(|range| range.top).collect());
         Replay { resync: Some(reason), events: Vec::new(), cursor, has_more: false }
     };
-    if let Some(reason) = why_unknown(&cursor, epoch, &ranges) {
+    if let Some(reason) = why_unknown(&cursor, project, epoch, &ranges) {
         return Ok(resync(reason));
     }
     let behind: Vec<(i32, i64)> = ranges
@@ -93,12 +93,12 @@ fn is_continued(behind: &[(i32, i64)], found: &[StoredEvent]) -> bool {
     })
 }
 
-fn why_unknown(cursor: &EventCursor, epoch: i64, ranges: &[event::Range]) -> Option<&'static str> {
+fn why_unknown(cursor: &EventCursor, project: ProjectId, epoch: i64, ranges: &[event::Range]) -> Option<&'static str> {
+    if !cursor.is_of(project) || cursor.positions.len() != ranges.len() {
+        return Some("the cursor is of another project");
+    }
     if cursor.epoch != epoch {
         return Some("the installation was restored since");
-    }
-    if cursor.positions.len() != ranges.len() {
-        return Some("the cursor is of another project");
     }
     let mut pairs = ranges.iter().zip(&cursor.positions);
     if pairs.clone().any(|(range, seen)| *seen < range.bottom) {
@@ -156,16 +156,18 @@ mod tests {
     #[test]
     fn a_position_that_cannot_be_continued_says_why() {
         let ranges = [Range { stream: 0, bottom: 5, top: 9 }, Range { stream: 1, bottom: 0, top: 3 }];
-        let cursor = |epoch, positions: &[i64]| EventCursor { epoch, positions: positions.to_vec() };
+        let (project, other) = (ProjectId::generate(), ProjectId::generate());
+        let cursor = |epoch, positions: &[i64]| EventCursor::new(epoch, project, positions.to_vec());
         for (case, cursor, known) in [
             ("at the bottom", cursor(1, &[5, 0]), true),
             ("at the top", cursor(1, &[9, 3]), true),
             ("below the bottom", cursor(1, &[4, 0]), false),
             ("above the top", cursor(1, &[9, 4]), false),
             ("of another epoch", cursor(2, &[9, 3]), false),
-            ("of another project", cursor(1, &[9]), false),
+            ("of another number of streams", cursor(1, &[9]), false),
+            ("of another project", EventCursor::new(1, other, vec![9, 3]), false),
         ] {
-            assert_eq!(why_unknown(&cursor, 1, &ranges).is_none(), known, "{case}");
+            assert_eq!(why_unknown(&cursor, project, 1, &ranges).is_none(), known, "{case}");
         }
     }
 }

@@ -133,13 +133,14 @@ pub async fn of_user(conn: &impl Conn, user: UserId) -> Result<Vec<AccessToken>,
     sql::all::<Model, _>(conn, &select).await
 }
 
-/// The user's own token with this id, ended or not.
+/// Those of `ids` that are the user's own tokens, ended or not.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn find(conn: &impl Conn, user: UserId, id: AccessTokenId) -> Result<Option<AccessToken>, RepoError> {
-    let own = Condition::all().add(Column::Id.eq(id.0)).add(Column::UserId.eq(user.0));
-    sql::one::<Model, _>(conn, &Entity::find().filter_by(own)).await
+pub async fn find_own(conn: &impl Conn, user: UserId, ids: &[AccessTokenId]) -> Result<Vec<AccessToken>, RepoError> {
+    let among = Column::Id.is_in(ids.iter().map(|id| id.0));
+    let own = Condition::all().add(among).add(Column::UserId.eq(user.0));
+    sql::all::<Model, _>(conn, &Entity::find().filter_by(own)).await
 }
 
 /// Ends the user's own token; none when there is no such one. Repeating it changes nothing.

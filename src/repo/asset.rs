@@ -159,14 +159,6 @@ pub async fn insert(conn: &impl Conn, project: ProjectId, by: UserId, new: Vec<N
     sql::insert_all(conn, Entity, columns, rows.collect()).await
 }
 
-/// A visible asset.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn find(conn: &impl Conn, scope: Scope, id: AssetId) -> Result<Option<Asset>, RepoError> {
-    sql::one::<Model, _>(conn, &of_scope(scope, &[id])).await
-}
-
 /// An asset whatever project it is of: for a URL whose signature already says that it may be used.
 ///
 /// # Errors
@@ -218,6 +210,21 @@ pub async fn find_ready(
         }
     }
     Ok(ready)
+}
+
+/// Points a pending asset to the bytes that arrived for it, unless it moved on since it was read: whether it was.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn move_bytes(conn: &impl Conn, seen: &Asset, key: &str) -> Result<bool, RepoError> {
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::StorageKey, key)
+        .and_where(Column::Id.eq(seen.id.0))
+        .and_where(Column::State.eq(AssetState::Pending.as_str()))
+        .and_where(Column::StorageKey.eq(&seen.storage_key))
+        .to_owned();
+    Ok(conn.execute(&update).await?.rows_affected() == 1)
 }
 
 /// Writes what the bytes of a pending asset turned out to be.

@@ -21,6 +21,7 @@ pub mod slot;
 mod sql;
 pub mod stats;
 pub mod task;
+pub mod task_list;
 pub mod template;
 pub mod user;
 

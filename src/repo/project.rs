@@ -228,6 +228,15 @@ async fn one_with_standing(
     Ok(standing.map(|standing| (project, standing)))
 }
 
+/// Those of `ids` the asker may see.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_visible(conn: &impl Conn, scope: Scope, ids: &[ProjectId]) -> Result<Vec<Project>, RepoError> {
+    let among = Column::Id.is_in(ids.iter().map(|id| id.0));
+    sql::all::<Model, _>(conn, &Entity::find().filter_by(scope::visible(scope, Column::Id).add(among))).await
+}
+
 /// Projects by id, for edges from rows the asker may see.
 ///
 /// # Errors

@@ -197,14 +197,22 @@ pub async fn add_failure(conn: &impl Conn, subjects: &[String]) -> Result<(), Re
     Ok(())
 }
 
-/// Forgets the failures of subjects that succeeded, and of everybody a day after the last.
+/// Forgets the failures of an account that succeeded, takes this attempt back from its address, and forgets everybody
+/// a day after the last failure. The others' failures from that address still count: whoever has an account of their
+/// own could else guess at others' for ever.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn forget_failures(conn: &impl Conn, subjects: &[String]) -> Result<(), RepoError> {
+pub async fn forget_failures(conn: &impl Conn, account: &str, address: &str) -> Result<(), RepoError> {
     use sign_in_attempt::{Column, Entity};
     let old = Expr::col(Column::LastAt).lt(clock::now_plus(conn, -24 * 60 * 60));
-    let delete = Query::delete().from_table(Entity).cond_where(Column::Subject.is_in(subjects).or(old)).to_owned();
+    let delete = Query::delete().from_table(Entity).cond_where(Column::Subject.eq(account).or(old)).to_owned();
     conn.execute(&delete).await?;
+    let take_back = Query::update()
+        .table(Entity)
+        .value(Column::Failures, Expr::col(Column::Failures).sub(1))
+        .and_where(Column::Subject.eq(address))
+        .to_owned();
+    conn.execute(&take_back).await?;
     Ok(())
 }

@@ -4,25 +4,23 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::{
-    annotation, assignment, labeling_session,
+    assignment, labeling_session,
     task::{Column, Entity, Model},
-    task_asset, task_label, task_slot,
+    task_asset, task_slot,
 };
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryResult,
-    sea_query::{Expr, ExprTrait, IntoColumnRef, LockType, OnConflict, Order, Query, SelectStatement},
+    ColumnTrait, EntityTrait, QueryResult,
+    sea_query::{Expr, ExprTrait, LockType, OnConflict, Order, Query, SelectStatement},
 };
 use uuid::Uuid;
 
 use crate::{
     domain::{
         ids::{AssetId, ProjectId, TaskId, TemplateId, UserId},
-        limits,
-        page::{Page, Slice},
-        words::{Kind, SlotState, TaskState},
+        words::{SlotState, TaskState},
     },
     repo::{
-        Conn, RepoError, Scope, clock, keyset, scope,
+        Conn, RepoError, Scope, clock, scope,
         sql::{self, FilterBy, value, word},
     },
 };
@@ -329,139 +327,8 @@ pub async fn end_work(conn: &impl Conn, ids: &[TaskId]) -> Result<(), RepoError>
     Ok(())
 }
 
-/// Which tasks a list shows; `None` restricts nothing, an empty list lets nothing through.
-#[derive(Clone, Debug, Default)]
-pub struct TaskFilter {
-    /// In one of these states.
-    pub states: Option<Vec<TaskState>>,
-    /// With a slot in one of these states.
-    pub slot_states: Option<Vec<SlotState>>,
-    /// With one of these external ids.
-    pub external_ids: Option<Vec<String>>,
-    /// With a slot this person holds or held.
-    pub annotator: Option<UserId>,
-    /// With a live annotation of this label.
-    pub label: Option<String>,
-    /// With a live annotation of one of these kinds.
-    pub kinds: Option<Vec<Kind>>,
-    /// With a live annotation of this source.
-    pub source: Option<&'static str>,
-    /// In one of these rounds.
-    pub rounds: Option<Vec<i32>>,
-    /// With or without an open conflict.
-    pub has_open_conflict: Option<bool>,
-    /// Made after this time.
-    pub created_after: Option<DateTime<Utc>>,
-    /// Changed after this time.
-    pub updated_after: Option<DateTime<Utc>>,
-}
-
-/// The order of a task list with its page: the sort key ends in the id, so that it names one row.
-#[derive(Clone, Debug)]
-pub enum TaskPage {
-    /// Highest priority first.
-    Priority(Page<(i32, Uuid)>),
-    /// Oldest first.
-    Created(Page<Uuid>),
-    /// Last changed first.
-    Updated(Page<(DateTime<Utc>, Uuid)>),
-}
-
-/// One page of a project's tasks; the caller has checked that the asker sees the project.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn page(
-    conn: &impl Conn,
-    project: ProjectId,
-    filter: &TaskFilter,
-    page: &TaskPage,
-) -> Result<Slice<Task>, RepoError> {
-    let select = filtered(project, filter);
-    let id = keyset::ascending(Column::Id);
-    match page {
-        TaskPage::Priority(page) => {
-            let page = keyset::bind(page, |(priority, id)| [priority.into(), id.into()]);
-            keyset::slice::<Model, _, 2>(conn, select, [keyset::descending(Column::Priority), id], page).await
-        }
-        TaskPage::Created(page) => {
-            keyset::slice::<Model, _, 1>(conn, select, [id], keyset::bind(page, |id| [id.into()])).await
-        }
-        TaskPage::Updated(page) => {
-            let page = keyset::bind(page, |(at, id)| [at.into(), id.into()]);
-            keyset::slice::<Model, _, 2>(conn, select, [keyset::descending(Column::UpdatedAt), id], page).await
-        }
-    }
-}
-
-/// How many tasks the filter lets through, up to the counting limit.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn count(conn: &impl Conn, project: ProjectId, filter: &TaskFilter) -> Result<Option<u64>, RepoError> {
-    sql::count_up_to(conn, filtered(project, filter), limits::TOTAL_COUNT).await
-}
-
-fn filtered(project: ProjectId, filter: &TaskFilter) -> SelectStatement {
-    let mut select = shown();
-    select.and_where(Column::ProjectId.eq(project.0));
-    if let Some(states) = &filter.states {
-        select.and_where(Column::State.is_in(states.iter().map(|state| state.as_str())));
-    }
-    if let Some(states) = &filter.slot_states {
-        let states = task_slot::Column::State.is_in(states.iter().map(|state| state.as_str()));
-        select.and_where(exists(task_slot::Entity, task_slot::Column::TaskId, states.into()));
-    }
-    if let Some(ids) = &filter.external_ids {
-        select.and_where(Column::ExternalId.is_in(ids));
-    }
-    if let Some(annotator) = filter.annotator {
-        let by = assignment::Column::AnnotatorId.eq(annotator.0);
-        select.and_where(exists(assignment::Entity, assignment::Column::TaskId, by.into()));
-    }
-    if let Some(label) = &filter.label {
-        let labelled = task_label::Column::Label.eq(label).and(task_label::Column::Annotations.gt(0));
-        select.and_where(exists(task_label::Entity, task_label::Column::TaskId, labelled.into()));
-    }
-    if let Some(kinds) = &filter.kinds {
-        let kinds = annotation::Column::Kind.is_in(kinds.iter().map(|kind| kind.as_str()));
-        select.and_where(exists(annotation::Entity, annotation::Column::TaskId, live(kinds)));
-    }
-    if let Some(source) = filter.source {
-        let source = annotation::Column::Source.eq(source);
-        select.and_where(exists(annotation::Entity, annotation::Column::TaskId, live(source)));
-    }
-    if let Some(rounds) = &filter.rounds {
-        select.and_where(Column::Round.is_in(rounds.iter().copied()));
-    }
-    if let Some(open) = filter.has_open_conflict {
-        select.and_where(if open { Column::OpenConflicts.gt(0) } else { Column::OpenConflicts.eq(0) });
-    }
-    if let Some(at) = filter.created_after {
-        select.and_where(Column::CreatedAt.gt(at));
-    }
-    if let Some(at) = filter.updated_after {
-        select.and_where(Column::UpdatedAt.gt(at));
-    }
-    select
-}
-
-fn live(condition: Expr) -> Condition {
-    Condition::all().add(condition).add(annotation::Column::Deleted.eq(false))
-}
-
-fn exists(table: impl EntityTrait, task: impl IntoColumnRef, condition: Condition) -> Expr {
-    let rows = Query::select()
-        .expr(Expr::cust("1"))
-        .from(table)
-        .and_where(Expr::col(task).equals((Entity, Column::Id)))
-        .cond_where(condition)
-        .to_owned();
-    Expr::exists(rows)
-}
-
 /// All tasks but those a running import still hides.
-fn shown() -> SelectStatement {
+pub(super) fn shown() -> SelectStatement {
     Entity::find().filter_by(Column::ImportJob.is_null())
 }
 

@@ -95,13 +95,14 @@ pub async fn insert(conn: &impl Conn, by: UserId, new: NewTemplate) -> Result<Te
     sql::one::<Model, _>(conn, &insert).await?.ok_or(RepoError::NotFound)
 }
 
-/// A visible template version.
+/// Those of `ids` the asker may see.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn find(conn: &impl Conn, scope: Scope, id: TemplateId) -> Result<Option<Template>, RepoError> {
-    let select = Entity::find().filter_by(scope::visible(scope, Column::ProjectId).add(Column::Id.eq(id.0)));
-    sql::one::<Model, _>(conn, &select).await
+pub async fn find_visible(conn: &impl Conn, scope: Scope, ids: &[TemplateId]) -> Result<Vec<Template>, RepoError> {
+    let among = Column::Id.is_in(ids.iter().map(|id| id.0));
+    let select = Entity::find().filter_by(scope::visible(scope, Column::ProjectId).add(among));
+    sql::all::<Model, _>(conn, &select).await
 }
 
 /// The version of this number of a project the asker may see.

@@ -178,13 +178,14 @@ pub async fn any(conn: &impl Conn) -> Result<bool, RepoError> {
     Ok(conn.query_one(&select).await?.is_some())
 }
 
-/// A user the asker may see: oneself, and everybody in a project one is in; admins see all.
+/// Those of `ids` the asker may see: oneself, and everybody in a project one is in; admins see all.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn find_visible(conn: &impl Conn, scope: Scope, id: UserId) -> Result<Option<User>, RepoError> {
-    let select = Entity::find().filter_by(Condition::all().add(Column::Id.eq(id.0)).add(visible(scope)));
-    sql::one::<Model, User>(conn, &select).await
+pub async fn find_visible(conn: &impl Conn, scope: Scope, ids: &[UserId]) -> Result<Vec<User>, RepoError> {
+    let among = Column::Id.is_in(ids.iter().map(|id| id.0));
+    let select = Entity::find().filter_by(Condition::all().add(among).add(visible(scope)));
+    sql::all::<Model, User>(conn, &select).await
 }
 
 /// A user the asker may bring into a project: a visible one, or one in no project yet. Whoever is in other projects

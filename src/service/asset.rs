@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
+use uuid::Uuid;
 
 pub use crate::service::signed_url::Permit;
 use crate::{
@@ -108,7 +109,7 @@ fn new_asset(project: ProjectId, field: &str, file: UploadFile) -> Result<NewAss
     }
     let id = AssetId::generate();
     let declared = Declared { content_type, size_bytes: file.size_bytes, sha256: file.sha256 };
-    Ok(NewAsset { id, file_name, storage_key: format!("{project}/{id}"), declared })
+    Ok(NewAsset { id, file_name, storage_key: storage_key(project, id), declared })
 }
 
 /// A request for a file with what its signature says.
@@ -131,12 +132,28 @@ pub struct SignedRequest<'a> {
 /// [`ServiceError::TooLarge`] for more bytes than announced, [`ServiceError::Unavailable`] for a full disk.
 #[tracing::instrument(skip_all, fields(asset.id = %request.asset))]
 pub async fn receive(app: &App, request: SignedRequest<'_>, body: ByteStream) -> Result<(), ServiceError> {
-    let asset = signed(app, &request).await?;
+    let completed = || ServiceError::transition("asset", "the upload is completed; its bytes cannot change any more");
+    let mut asset = signed(app, &request).await?;
     if asset.state != AssetState::Pending {
-        return Err(ServiceError::transition("asset", "the upload is completed; its bytes cannot change any more"));
+        return Err(completed());
     }
-    app.storage.put(&asset.storage_key, body, asset.declared.size_bytes.unsigned_abs()).await?;
+    // A key of its own for each sending: what a check has read is never written over.
+    let key = storage_key(asset.project, asset.id);
+    app.storage.put(&key, body, asset.declared.size_bytes.unsigned_abs()).await?;
+    while !repo::move_bytes(&app.db, &asset, &key).await? {
+        // Completed meanwhile, or sent a second time beside this one: then the later arrival stands.
+        asset = signed(app, &request).await?;
+        if asset.state != AssetState::Pending {
+            app.storage.delete(&key).await?;
+            return Err(completed());
+        }
+    }
+    app.storage.delete(&asset.storage_key).await?;
     Ok(())
+}
+
+fn storage_key(project: ProjectId, asset: AssetId) -> String {
+    format!("{project}/{asset}/{}", Uuid::now_v7().simple())
 }
 
 async fn signed(app: &App, request: &SignedRequest<'_>) -> Result<Asset, ServiceError> {
@@ -221,8 +238,8 @@ pub async fn complete_uploads(app: &App, viewer: &Viewer, ids: Vec<AssetId>) -> 
             checks.push(check(app, asset, media_type, field(index)));
         }
     }
-    let completions = stream::iter(checks).buffered(CHECKED_AT_ONCE).try_collect().await?;
-    write(app, viewer, &ids, completions).await
+    let checks = stream::iter(checks).buffered(CHECKED_AT_ONCE).try_collect().await?;
+    write(app, viewer, &ids, checks).await
 }
 
 async fn must_manage(app: &App, viewer: &Viewer, projects: &[ProjectId]) -> Result<(), ServiceError> {
@@ -237,12 +254,15 @@ async fn must_manage(app: &App, viewer: &Viewer, projects: &[ProjectId]) -> Resu
     Ok(())
 }
 
-async fn check(
-    app: &App,
-    asset: &Asset,
-    project: MediaType,
+/// What the bytes under a key turned out to be.
+struct Checked {
+    asset: AssetId,
+    key: String,
     field: String,
-) -> Result<(AssetId, Completion), ServiceError> {
+    completion: Completion,
+}
+
+async fn check(app: &App, asset: &Asset, project: MediaType, field: String) -> Result<Checked, ServiceError> {
     let stream = match app.storage.read(&asset.storage_key, None).await {
         Err(StorageError::NotFound) => {
             return Err(ServiceError::transition(
@@ -254,22 +274,19 @@ async fn check(
     };
     let hint = asset_facts::Hint { content_type: &asset.declared.content_type, project };
     let facts = asset_facts::read(stream, hint).await?;
-    Ok((asset.id, facts.check(&asset.declared)))
+    Ok(Checked { asset: asset.id, key: asset.storage_key.clone(), field, completion: facts.check(&asset.declared) })
 }
 
-async fn write(
-    app: &App,
-    viewer: &Viewer,
-    ids: &[AssetId],
-    completions: Vec<(AssetId, Completion)>,
-) -> Result<Vec<Asset>, ServiceError> {
+async fn write(app: &App, viewer: &Viewer, ids: &[AssetId], checks: Vec<Checked>) -> Result<Vec<Asset>, ServiceError> {
     let txn = app.db.begin().await?;
     let mut assets = repo::lock_all(&txn, viewer.scope(), ids).await?;
-    for (id, completion) in completions {
+    for Checked { asset: id, key, field, completion } in checks {
         // Completed meanwhile by a request that ran beside this one: its result stands.
-        if assets.get(&id).is_some_and(|asset| asset.state == AssetState::Pending) {
-            assets.insert(id, repo::complete(&txn, id, completion).await?);
+        let Some(asset) = assets.get(&id).filter(|asset| asset.state == AssetState::Pending) else { continue };
+        if asset.storage_key != key {
+            return Err(ServiceError::transition(field, "its bytes were sent again meanwhile; complete it again"));
         }
+        assets.insert(id, repo::complete(&txn, id, completion).await?);
     }
     txn.commit().await?;
     Ok(ids.iter().filter_map(|id| assets.get(id).cloned()).collect())

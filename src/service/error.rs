@@ -60,8 +60,8 @@ pub enum ServiceError {
         /// Bytes allowed.
         limit_bytes: u64,
     },
-    /// Too many failed attempts.
-    #[error("too many failed attempts; wait {} s", .retry_after.as_millis().div_ceil(1000))]
+    /// Too many attempts.
+    #[error("too many attempts; wait {} s", .retry_after.as_millis().div_ceil(1000))]
     RateLimited {
         /// How long to wait.
         retry_after: Duration,

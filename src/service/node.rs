@@ -1,16 +1,18 @@
 //! Anything with an id, as its viewer may see it: what is invisible is not there.
 
+use std::collections::HashMap;
+
 use crate::{
     domain::ids::AnyId,
     repo::{
         access_token::{self, AccessToken},
         asset::{self, Asset},
-        project::Project,
+        project::{self, Project},
         task::{self, Task},
         template::{self, Template},
-        user::User,
+        user::{self, User},
     },
-    service::{App, ServiceError, Viewer, project, user},
+    service::{App, ServiceError, Viewer},
 };
 
 /// A thing with an id.
@@ -30,18 +32,46 @@ pub enum Node {
     Task(Task),
 }
 
-/// The visible thing with this id.
+/// The visible ones among the things with these ids: one statement for each kind of id.
 ///
 /// # Errors
 /// [`ServiceError`] of the database.
-pub async fn find(app: &App, viewer: &Viewer, id: AnyId) -> Result<Option<Node>, ServiceError> {
+pub async fn find_all(app: &App, viewer: &Viewer, ids: &[AnyId]) -> Result<HashMap<AnyId, Node>, ServiceError> {
     let (db, scope) = (&app.db, viewer.scope());
-    Ok(match id {
-        AnyId::UserId(id) => user::find(app, viewer, id).await?.map(Node::User),
-        AnyId::AccessTokenId(id) => access_token::find(db, viewer.user.id, id).await?.map(Node::AccessToken),
-        AnyId::ProjectId(id) => project::find(app, viewer, id).await?.map(|(project, _)| Node::Project(project)),
-        AnyId::TemplateId(id) => template::find(db, scope, id).await?.map(Node::Template),
-        AnyId::AssetId(id) => asset::find(db, scope, id).await?.map(Node::Asset),
-        AnyId::TaskId(id) => task::find(db, scope, id).await?.map(Node::Task),
-    })
+    let mut found = HashMap::with_capacity(ids.len());
+    let users = of_kind(ids, |id| if let AnyId::UserId(id) = id { Some(id) } else { None });
+    if !users.is_empty() {
+        let rows = user::find_visible(db, scope, &users).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::UserId(row.id), Node::User(row))));
+    }
+    let tokens = of_kind(ids, |id| if let AnyId::AccessTokenId(id) = id { Some(id) } else { None });
+    if !tokens.is_empty() {
+        let rows = access_token::find_own(db, viewer.user.id, &tokens).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::AccessTokenId(row.id), Node::AccessToken(row))));
+    }
+    let projects = of_kind(ids, |id| if let AnyId::ProjectId(id) = id { Some(id) } else { None });
+    if !projects.is_empty() {
+        let rows = project::find_visible(db, scope, &projects).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::ProjectId(row.id), Node::Project(row))));
+    }
+    let templates = of_kind(ids, |id| if let AnyId::TemplateId(id) = id { Some(id) } else { None });
+    if !templates.is_empty() {
+        let rows = template::find_visible(db, scope, &templates).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::TemplateId(row.id), Node::Template(row))));
+    }
+    let assets = of_kind(ids, |id| if let AnyId::AssetId(id) = id { Some(id) } else { None });
+    if !assets.is_empty() {
+        let rows = asset::find_all(db, scope, &assets).await?;
+        found.extend(rows.into_values().map(|row| (AnyId::AssetId(row.id), Node::Asset(row))));
+    }
+    let tasks = of_kind(ids, |id| if let AnyId::TaskId(id) = id { Some(id) } else { None });
+    if !tasks.is_empty() {
+        let rows = task::find_all(db, scope, &tasks).await?;
+        found.extend(rows.into_values().map(|row| (AnyId::TaskId(row.id), Node::Task(row))));
+    }
+    Ok(found)
+}
+
+fn of_kind<T>(ids: &[AnyId], pick: impl Fn(AnyId) -> Option<T>) -> Vec<T> {
+    ids.iter().copied().filter_map(pick).collect()
 }

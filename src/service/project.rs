@@ -161,6 +161,10 @@ pub async fn set_member(
         // Only an admin brings people over from projects the viewer does not see.
         let addable = user::find_addable(&txn, viewer.scope(), user).await?;
         addable.ok_or_else(|| ServiceError::not_found("user", "userId"))?;
+        let count = member::counts(&txn, &[project.id]).await?.get(&project.id).copied().flatten();
+        if count.is_none_or(|count| count >= limits::MEMBERS) {
+            return Err(ServiceError::limit("userId", limits::MEMBERS, "members of a project"));
+        }
     }
     if old_role == role {
         return Ok((project, old));

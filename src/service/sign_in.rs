@@ -69,7 +69,7 @@ pub async fn by_password(app: &App, email: &str, password: String, address: &str
     must_be_enabled(&user)?;
     let (token, hash) = secret::generate(Purpose::Login)?;
     let txn = app.db.begin().await?;
-    repo::forget_failures(&txn, &subjects).await?;
+    repo::forget_failures(&txn, &subjects[0], &subjects[1]).await?;
     let expires_at = repo::open(&txn, user.id, hash).await?;
     txn.commit().await?;
     Ok(SignedIn { user, token, expires_at })

@@ -105,7 +105,7 @@ pub async fn update(app: &App, viewer: &Viewer, change: UpdateUser) -> Result<Us
 /// # Errors
 /// [`ServiceError`] of the database.
 pub async fn find(app: &App, viewer: &Viewer, id: UserId) -> Result<Option<User>, ServiceError> {
-    Ok(repo::find_visible(&app.db, viewer.scope(), id).await?)
+    Ok(repo::find_visible(&app.db, viewer.scope(), &[id]).await?.pop())
 }
 
 /// At the first start there is nobody: adds the first admin, once, also when several processes start together.

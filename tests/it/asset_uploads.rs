@@ -15,6 +15,7 @@ on_both_databases![
     what_was_not_announced_is_rejected_with_the_reason,
     bytes_can_be_sent_again_until_the_upload_is_completed,
     an_upload_takes_the_signature_of_its_own_url,
+    bytes_sent_while_an_upload_is_completed_are_not_mistaken_for_those_checked,
     more_bytes_than_announced_are_refused_and_not_stored,
     an_upload_that_breaks_off_leaves_nothing,
     uploads_that_never_came_complete_nothing,
@@ -190,6 +191,29 @@ async fn what_was_not_announced_is_rejected_with_the_reason(database: Database) 
         let asset = project.sent(&app, file, bytes).await;
         assert_eq!(json!([asset["state"], asset["reason"], asset["url"]]), json!(["REJECTED", reason, null]), "{case}");
     }
+}
+
+async fn bytes_sent_while_an_upload_is_completed_are_not_mistaken_for_those_checked(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    for round in 0..20 {
+        let place = project.place_for(announced("a.txt", "text/plain", 5)).await;
+        assert_eq!(app.put(&place.url, "first").await.status(), 204);
+        let sending = async { tokio::join!(app.put(&place.url, "again"), app.put(&place.url, "third")) };
+        let assets = [place.asset.as_str()];
+        let (completed, _) = tokio::join!(project.complete(&assets), sending);
+        let completed = match completed.code() {
+            "" => completed,
+            _ => {
+                completed.assert_error("INVALID_TRANSITION", "assetIds[0]");
+                project.complete(&[&place.asset]).await
+            }
+        };
+        let url = completed.text("completeUploads.assets.0.url");
+        let bytes = app.http.get(url).send().await.unwrap().bytes().await.unwrap();
+        assert_eq!(completed.get("completeUploads.assets.0.sha256"), &json!(sha256(&bytes)), "round {round}");
+    }
+    assert_eq!(app.stored_files().len(), 20, "what was replaced is gone");
 }
 
 async fn bytes_can_be_sent_again_until_the_upload_is_completed(database: Database) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use concord::domain::cursor::EventCursor;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Database, Media, Person, Project, TestApp, on_both_databases, sdl::Schema};
@@ -139,7 +140,7 @@ async fn a_page_of_events_is_bounded_too(database: Database) {
         watch.refused(case, &answer, "BAD_USER_INPUT", field).await;
     }
     // A position that cannot be continued is no fault of the reader's: it is told to read anew.
-    let ahead = concord::domain::cursor::EventCursor { epoch: 1, positions: vec![9_999; 8] }.to_string();
+    let ahead = EventCursor::new(1, scene.project.id.parse().unwrap(), vec![9_999; 8]).to_string();
     let variables = json!({ "project": scene.project.id, "first": 1, "after": ahead });
     let answer = scene.manager().send(query, variables).await;
     assert!(answer.text("events.nodes.0.id").starts_with("cur_"), "{:#}", answer.body);

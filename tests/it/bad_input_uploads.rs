@@ -149,10 +149,10 @@ async fn a_url_that_was_not_given_out_opens_nothing(database: Database) {
     let watch = project.watch().await;
     let (path, query) = upload.url.split_once('?').unwrap();
     for (case, url, status, code, field) in [
-        ("no signature at all", path.to_owned(), 400, "BAD_USER_INPUT", "url"),
-        ("half a signature", upload.url.replace("signature=", "sig="), 400, "BAD_USER_INPUT", "url"),
-        ("no time in words", upload.url.replace("expires=", "expires=soon"), 400, "BAD_USER_INPUT", "url"),
-        ("a path that is not UTF-8", app.url(&format!("/files/%ff?{query}")), 400, "BAD_USER_INPUT", "url"),
+        ("no signature at all", path.to_owned(), 403, "FORBIDDEN", ""),
+        ("half a signature", upload.url.replace("signature=", "sig="), 403, "FORBIDDEN", ""),
+        ("no time in words", upload.url.replace("expires=", "expires=soon"), 403, "FORBIDDEN", ""),
+        ("a path that is not UTF-8", app.url(&format!("/files/%ff?{query}")), 400, "BAD_USER_INPUT", ""),
         ("no id", app.url(&format!("/files/garbage?{query}")), 400, "BAD_USER_INPUT", "asset"),
         ("another signature", upload.url.replace("signature=", "signature=00"), 403, "FORBIDDEN", ""),
         ("a signature of no bytes", upload.url.replace("signature=", "signature=é"), 403, "FORBIDDEN", ""),

@@ -162,5 +162,5 @@ async fn every_bad_input_of_the_table_is_answered_as_it_says(database: Database)
     }
     let rows = |rows: &[Vec<String>]| rows.iter().map(|row| format!("| {} |", row.join(" | "))).collect::<Vec<_>>();
     documented.retain(|row| !row.is_empty());
-    assert_eq!(rows(&documented), rows(&wanted), "the table should be:\n{}", rows(&wanted).join("\n"));
+    assert!(rows(&documented) == rows(&wanted), "the table should be:\n{}", rows(&wanted).join("\n"));
 }

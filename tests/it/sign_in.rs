@@ -19,6 +19,7 @@ on_both_databases![
     a_wrong_password_and_an_unknown_account_answer_the_same,
     failures_slow_an_account_down_until_time_passes,
     a_success_forgets_the_failures,
+    a_success_of_ones_own_does_not_make_an_address_innocent,
     a_session_that_is_used_lives_on,
     a_session_unused_for_half_an_hour_ends,
     using_a_session_writes_at_most_once_a_minute,
@@ -255,6 +256,18 @@ async fn a_success_forgets_the_failures(database: Database) {
         }
         app.sign_in_by_password(&ana.email, PASSWORD).await.get("signIn.token");
     }
+}
+
+async fn a_success_of_ones_own_does_not_make_an_address_innocent(database: Database) {
+    let app = TestApp::new(database).await;
+    let eve = app.with_password("eve").await;
+    let guess = async |n: i32| app.sign_in_by_password(&format!("somebody{n}@example.com"), "a mere guess").await;
+    for n in 0..49 {
+        assert_eq!(guess(n).await.code(), "UNAUTHENTICATED", "guess {n}");
+    }
+    app.sign_in_by_password(&eve.email, PASSWORD).await.get("signIn.token");
+    assert_eq!(guess(49).await.code(), "UNAUTHENTICATED", "the last free guess");
+    assert_eq!(guess(50).await.code(), "RATE_LIMITED");
 }
 
 async fn a_session_that_is_used_lives_on(database: Database) {

@@ -7,6 +7,7 @@ use crate::harness::{Answer, Database, Media, Person, Project, TestApp, on_both_
 on_both_databases![
     statements_of_a_task_page_do_not_grow_with_its_rows,
     statements_of_a_project_page_do_not_grow_with_its_rows,
+    statements_of_nodes_do_not_grow_with_their_number,
     statements_of_a_change_do_not_grow_with_its_tasks,
     statements_of_uploads_grow_by_no_more_than_one_an_asset,
 ];
@@ -102,6 +103,25 @@ async fn statements_of_a_project_page_do_not_grow_with_its_rows(database: Databa
     }
     print(&app.database, "a page of projects with all but the walked figures", &counts);
     assert!(counts.iter().all(|(_, statements)| *statements == counts[0].1 && *statements <= 13), "{counts:?}");
+}
+
+async fn statements_of_nodes_do_not_grow_with_their_number(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    let ids = project.text_tasks(150).await;
+    settle(&project.manager).await;
+    let mut counts = Vec::new();
+    for rows in [5, 150] {
+        let mut ids = ids[..rows].to_vec();
+        ids.extend([project.id.clone(), project.manager.id.clone()]);
+        let query = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }";
+        let (statements, answer) = app.counted(project.manager.send(query, json!({ "ids": ids }))).await;
+        let seen: Vec<_> = answer.get("nodes").as_array().unwrap().iter().map(crate::harness::id_of).collect();
+        assert_eq!(seen, ids, "in the order asked");
+        counts.push((rows, statements));
+    }
+    print(&app.database, "nodes by id, of three kinds", &counts);
+    assert!(counts.iter().all(|(_, statements)| *statements == counts[0].1 && *statements <= 4), "{counts:?}");
 }
 
 async fn statements_of_a_change_do_not_grow_with_its_tasks(database: Database) {

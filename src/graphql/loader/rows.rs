@@ -6,7 +6,7 @@ use async_graphql::dataloader::Loader;
 
 use crate::{
     domain::{
-        ids::{AssetId, ProjectId, TaskId, TemplateId, UserId},
+        ids::{AnyId, AssetId, ProjectId, TaskId, TemplateId, UserId},
         words::Role,
     },
     graphql::{error::ApiError, loader::Batches},
@@ -20,8 +20,21 @@ use crate::{
         template::{self, Template},
         user::{self, User},
     },
-    service::stats,
+    service::{
+        node::{self, Node},
+        stats,
+    },
 };
+
+impl Loader<AnyId> for Batches {
+    type Value = Node;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[AnyId]) -> Result<HashMap<AnyId, Node>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        Ok(node::find_all(&self.app, viewer, keys).await?)
+    }
+}
 
 impl Loader<UserId> for Batches {
     type Value = User;

@@ -1,10 +1,12 @@
 //! Reading.
 
 use async_graphql::{Context, ID, Object};
+use chrono::{DateTime, Utc};
+use futures::future::try_join_all;
 
 use crate::{
     domain::{
-        ids::{ProjectId, TaskId},
+        ids::{AnyId, ProjectId, TaskId},
         limits,
         page::Slice,
     },
@@ -18,18 +20,18 @@ use crate::{
             node::Node,
             project::Project,
             scalars::EventCursor,
-            task::{Task, TaskFilter},
+            task::{Task, TaskFilter, storable},
             user::User,
             words::TaskOrder,
         },
     },
     kind,
     repo::{
-        Conn, project as project_repo,
-        task::{self as task_repo, TaskPage},
+        Conn, project as project_repo, task as task_repo,
+        task_list::{self, TaskPage},
         user as user_repo,
     },
-    service::{ServiceError, event, node, project},
+    service::{ServiceError, event, project},
 };
 
 /// Reading.
@@ -47,11 +49,8 @@ impl Query {
         if ids.len() > limits::NODES {
             return Err(ServiceError::limit("ids", limits::NODES, "ids").into());
         }
-        let mut nodes = Vec::with_capacity(ids.len());
-        for (index, id) in ids.iter().enumerate() {
-            nodes.push(find_node(ctx, &format!("ids[{index}]"), id).await?);
-        }
-        Ok(nodes)
+        let found = ids.iter().enumerate().map(async |(index, id)| find_node(ctx, &format!("ids[{index}]"), id).await);
+        try_join_all(found).await
     }
 
     /// Yourself.
@@ -121,11 +120,16 @@ impl Query {
         let page = match order_by.unwrap_or(TaskOrder::Priority) {
             TaskOrder::Priority => TaskPage::Priority(arguments.parse(list::TASKS_BY_PRIORITY)?),
             TaskOrder::Created => TaskPage::Created(arguments.parse(list::TASKS_BY_CREATION)?),
-            TaskOrder::Updated => TaskPage::Updated(arguments.parse(list::TASKS_BY_UPDATE)?),
+            TaskOrder::Updated => {
+                let page = arguments.parse::<(DateTime<Utc>, _)>(list::TASKS_BY_UPDATE)?;
+                storable("after", page.after.map(|(at, _)| at))?;
+                storable("before", page.before.map(|(at, _)| at))?;
+                TaskPage::Updated(page)
+            }
         };
         let filter = filter.unwrap_or_default().parse()?;
         let (project, _) = project::get(ctx.app(), viewer, id("projectId", &project_id)?).await?;
-        let slice = task_repo::page(&ctx.app().db, project.id, &filter, &page).await?;
+        let slice = task_list::page(&ctx.app().db, project.id, &filter, &page).await?;
         Ok(task_connection(slice, &page, Total::Tasks(project.id, Box::new(filter))))
     }
 
@@ -158,9 +162,8 @@ impl Query {
 }
 
 async fn find_node(ctx: &Context<'_>, field: &str, id: &ID) -> Result<Option<Node>, ApiError> {
-    let viewer = ctx.viewer()?;
-    let id = self::id(field, id)?;
-    Ok(node::find(ctx.app(), viewer, id).await?.map(Node::from))
+    ctx.viewer()?;
+    Ok(ctx.loaders().find(self::id::<AnyId>(field, id)?).await?.map(Node::from))
 }
 
 fn task_connection(slice: Slice<task_repo::Task>, page: &TaskPage, total: Total) -> Page<Task> {

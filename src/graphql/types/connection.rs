@@ -16,7 +16,7 @@ use crate::{
         error::ApiError,
         loader::{Children, CountOf},
     },
-    repo::{project, task, task::TaskFilter, user},
+    repo::{project, task_list, task_list::TaskFilter, user},
 };
 
 /// A connection of `T`.
@@ -81,7 +81,7 @@ impl Total {
         let count = match self {
             Self::Users => user::count(db).await?,
             Self::Projects => project::count(db, ctx.viewer()?.scope()).await?,
-            Self::Tasks(project, filter) => task::count(db, *project, filter).await?,
+            Self::Tasks(project, filter) => task_list::count(db, *project, filter).await?,
             Self::Of(children) => ctx.loaders().get(CountOf(*children)).await?,
         };
         Ok(count.and_then(|count| i32::try_from(count).ok()))

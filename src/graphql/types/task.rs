@@ -1,7 +1,7 @@
 //! Tasks, their slots, and the filter of the task list.
 
 use async_graphql::{Context, ID, InputObject, Object};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
 use crate::{
     domain::limits,
@@ -18,7 +18,7 @@ use crate::{
             words::{AnnotationKind, AnnotationSource, SlotState, TaskState},
         },
     },
-    repo::{self, task::TaskFilter as Filter},
+    repo::{self, task_list::TaskFilter as Filter},
     service::ServiceError,
 };
 
@@ -219,10 +219,19 @@ impl TaskFilter {
             source: self.source.map(AnnotationSource::as_str),
             rounds: self.rounds,
             has_open_conflict: self.has_open_conflict,
-            created_after: self.created_after,
-            updated_after: self.updated_after,
+            created_after: storable("filter.createdAfter", self.created_after)?,
+            updated_after: storable("filter.updatedAfter", self.updated_after)?,
         })
     }
+}
+
+/// A time that the databases can hold.
+pub(in crate::graphql) fn storable(field: &str, at: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>, ApiError> {
+    if at.is_some_and(|at| !limits::YEARS.contains(&at.year())) {
+        let (first, last) = limits::YEARS.into_inner();
+        return Err(ServiceError::invalid(field, format!("must be of a year from {first} to {last}")).into());
+    }
+    Ok(at)
 }
 
 fn bounded<T>(field: &str, values: Option<&[T]>) -> Result<(), ApiError> {
