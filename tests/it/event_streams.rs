@@ -13,6 +13,7 @@ use crate::harness::{
 on_both_databases![
     every_change_appends_exactly_its_events,
     an_event_says_what_happened_to_what_and_by_whom,
+    an_event_answers_the_same_by_its_interface_and_by_its_type,
     concurrent_writers_leave_no_gap_and_a_follower_misses_nothing,
     pages_by_cursor_give_every_event_once_and_in_order,
     a_change_that_is_rolled_back_leaves_no_event_and_no_position,
@@ -291,6 +292,31 @@ async fn a_change_that_is_rolled_back_leaves_no_event_and_no_position(database: 
     assert_eq!(types(&project.all_events(Some(&before.0), 10).await), ["TASK_STATE_CHANGED"]);
     assert_positions_are_gap_free(&app).await;
     assert_counters(&app, &project).await;
+}
+
+async fn an_event_answers_the_same_by_its_interface_and_by_its_type(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    project.text_tasks(1).await;
+    let own = "own_id: id own_type: type own_cursor: cursor own_at: at own_projectId: projectId";
+    let query = format!(
+        "query($id: ID!, $after: EventCursor) {{ events(projectId: $id, after: $after, first: 10) {{ nodes {{
+            __typename id type cursor at projectId
+            ... on TaskEvent {{ {own} }} ... on ProjectEvent {{ {own} }} ... on ResyncRequired {{ {own} }} }} }} }}"
+    );
+    let ahead = EventCursor::new(1, project.id.parse().unwrap(), vec![9_999; 8]).to_string();
+    let mut kinds = std::collections::BTreeSet::new();
+    for after in [Value::Null, json!(ahead)] {
+        let answer = project.manager.send(&query, json!({ "id": project.id, "after": after })).await;
+        for event in answer.get("events.nodes").as_array().unwrap() {
+            kinds.insert(event["__typename"].as_str().unwrap().to_owned());
+            for field in ["id", "type", "cursor", "at", "projectId"] {
+                assert_eq!(event[field], event[format!("own_{field}")], "{field} of {event}");
+                assert_ne!(event[field], Value::Null, "{field} of {event}");
+            }
+        }
+    }
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["ProjectEvent", "ResyncRequired", "TaskEvent"]);
 }
 
 async fn a_cursor_that_cannot_be_continued_is_told_so_and_goes_on(database: Database) {
