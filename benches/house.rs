@@ -49,7 +49,6 @@ async fn cold_start() {
         starts_ms.push(server.ready_after.as_secs_f64() * 1000.0);
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         idle_mib.push(resident_mib(server.pid()));
-        server.stop();
     }
     print("cold start to ready, empty SQLite (median of 7)", median(starts_ms), "ms", "aim 500");
     print("resident memory, idle (median of 7)", median(idle_mib), "MiB", "aim 40");
@@ -86,7 +85,7 @@ async fn task_read() {
         "1/s",
         "wall time: as the machine allows",
     );
-    server.stop();
+    drop(server);
     database.stop();
 }
 

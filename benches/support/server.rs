@@ -15,7 +15,6 @@ pub(crate) struct Server {
     process: Child,
     url: String,
     token: String,
-    environment: Vec<(String, String)>,
     _folder: TempDir,
     /// From the start of the process to the first 200 of /readyz.
     pub(crate) ready_after: Duration,
@@ -58,7 +57,7 @@ impl Server {
         }
         let begun = Instant::now();
         let mut command = Command::new(env!("CARGO_BIN_EXE_concord"));
-        let process = command.arg("serve").envs(environment.clone()).stdout(Stdio::null()).spawn().unwrap();
+        let process = command.arg("serve").envs(environment.iter().cloned()).stdout(Stdio::null()).spawn().unwrap();
         let http = reqwest::Client::new();
         let ready = format!("http://{listen}/readyz");
         while !http.get(&ready).send().await.is_ok_and(|answer| answer.status() == 200) {
@@ -67,7 +66,7 @@ impl Server {
         }
         let ready_after = begun.elapsed();
         let token = run(&environment, &["token", "create", "--email", "admin@localhost"]);
-        Self { process, url: format!("http://{listen}/graphql"), token, environment, _folder: folder, ready_after }
+        Self { process, url: format!("http://{listen}/graphql"), token, _folder: folder, ready_after }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -80,7 +79,7 @@ impl Server {
 
     /// A project of text tasks with a template, three assets each.
     pub(crate) async fn seed(&self, tasks: usize) -> Seeded {
-        let user = self.environment_user().await;
+        let user = self.viewer_id().await;
         let client = self.client();
         let project = "mutation { createProject(input: {name: \"Bench\", mediaType: TEXT}) { project { id } } }";
         let project = client.send(project, json!({})).await["data"]["createProject"]["project"]["id"].clone();
@@ -102,15 +101,16 @@ impl Server {
         Seeded { tasks: Arc::new(ids), template, user, token: self.token.clone() }
     }
 
-    async fn environment_user(&self) -> String {
+    async fn viewer_id(&self) -> String {
         let answer = self.client().send("{ viewer { id } }", json!({})).await;
         answer["data"]["viewer"]["id"].as_str().unwrap().to_owned()
     }
+}
 
-    pub(crate) fn stop(mut self) {
+impl Drop for Server {
+    fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        drop(self.environment);
     }
 }
 
@@ -149,10 +149,10 @@ impl Seeded {
     /// What the reference's statements are bound to.
     pub(crate) fn variables(&self) -> Vec<(String, String)> {
         let hash: String = Sha256::digest(&self.token).iter().map(|byte| format!("{byte:02x}")).collect();
-        let uuid = |id: &str| format!("'{}'", id.parse::<concord::domain::ids::AnyId>().map(uuid_of).unwrap());
+        let uuid = |id: &str| id.parse::<concord::domain::ids::AnyId>().map(uuid_of).unwrap().to_string();
         vec![
             ("tasks".to_owned(), self.tasks.len().to_string()),
-            ("hash".to_owned(), format!("'{hash}'")),
+            ("hash".to_owned(), hash),
             ("user".to_owned(), uuid(&self.user)),
             ("template".to_owned(), uuid(&self.template)),
         ]
