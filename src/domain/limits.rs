@@ -1,7 +1,57 @@
-//! The limits of what one request may define or draw, in one place.
+//! Every limit of what a request may hold, ask for or wait for, in one place.
 //!
-//! Each keeps a stored row, an answer or a check within bounds that were chosen, not found out. They are part of the
-//! API: raising one is harmless, lowering one breaks what is already stored.
+//! Each keeps a stored row, an answer, a check or a wait within bounds that were chosen, not found out. They are part of
+//! the API: raising one is harmless, lowering one breaks what is already stored or sent.
+
+use std::time::Duration;
+
+/// Bytes of the body of a GraphQL request.
+pub const BODY_BYTES: usize = 8 * 1024 * 1024;
+/// How long a sender may fall silent in the middle of a body.
+pub const BODY_SILENCE: Duration = Duration::from_secs(30);
+/// Bytes of a body that is refused that are read all the same, and forgotten: a connection closed with bytes unread is
+/// reset, and the client would never see why.
+pub const FORGOTTEN_BYTES: usize = 64 * 1024 * 1024;
+/// Characters of a request id taken over from a client or a proxy.
+pub const REQUEST_ID_CHARS: usize = 64;
+/// Bytes of a token that are looked at.
+pub const SECRET_BYTES: usize = 200;
+/// How long a GraphQL request may take.
+pub const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// Lexical tokens of a document.
+pub const DOCUMENT_TOKENS: usize = 10_000;
+/// How deep brackets of a document may nest.
+pub const DOCUMENT_NESTING: usize = 48;
+/// Levels of fields of an operation.
+pub const DOCUMENT_DEPTH: u32 = 16;
+/// Points of an operation: an object is 1, below a page it counts as often as the page has rows.
+pub const DOCUMENT_COST: u64 = 20_000;
+/// Aliases of an operation.
+pub const DOCUMENT_ALIASES: u64 = 100;
+/// Root fields of an operation.
+pub const DOCUMENT_ROOT_FIELDS: u64 = 20;
+/// Fields and fragments of a document, with fragments spread out: of every operation, because validation walks them all.
+pub const DOCUMENT_SELECTIONS: u64 = 5_000;
+/// How many lists of types' descriptions may stand in one another: tools ask for one.
+pub const DOCUMENT_INTROSPECTION: u32 = 2;
+/// Errors of one answer.
+pub const ERRORS: usize = 20;
+/// Characters of an error's message: documents and values are quoted in some.
+pub const MESSAGE_CHARS: usize = 500;
+
+/// How long a request waits for a free connection to the database, and SQLite for its write lock.
+pub const DATABASE_WAIT: Duration = Duration::from_secs(5);
+/// How long one statement may run, and a transaction sit idle, on PostgreSQL before it is ended.
+pub const STATEMENT_TIME: Duration = Duration::from_secs(30);
+/// How long a part may take to answer a health check.
+pub const HEALTH_TIME: Duration = Duration::from_secs(2);
+/// Password hashes computed at once: each takes 19 MiB and a core.
+pub const PASSWORD_HASHES: usize = 2;
+/// How long a sign-in waits for its turn to be hashed.
+pub const PASSWORD_WAIT: Duration = Duration::from_secs(5);
+/// Uploads of one `completeUploads` checked at once.
+pub const UPLOAD_CHECKS: usize = 4;
 
 /// Tools of a template.
 pub const TOOLS: usize = 100;

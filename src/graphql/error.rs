@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use async_graphql::{Error, ErrorExtensionValues, ServerError, Value};
 
-use crate::{domain::words::ErrorCode, service::ServiceError};
+use crate::{
+    domain::{limits, words::ErrorCode},
+    service::ServiceError,
+};
 
 /// Resolver error. Must not implement `Display`: async-graphql turns any `Display` type into its own error on `?` and
 /// would lose the code. `Clone`, because loaders give one error to many fields.
@@ -61,21 +64,16 @@ pub(super) fn refused(code: ErrorCode, message: impl Into<String>) -> ServerErro
     error
 }
 
-/// Errors of one response.
-const ERRORS: usize = 20;
-/// Characters of one message: documents and values are quoted in some.
-const MESSAGE_CHARS: usize = 500;
-
 /// Gives a code to what has none (the document and its variables are the client's), bounds the list and the messages.
 pub(super) fn complete(errors: &mut Vec<ServerError>) {
-    errors.truncate(ERRORS);
+    errors.truncate(limits::ERRORS);
     for error in errors {
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_none() {
             extensions.set("code", ErrorCode::BadUserInput.as_str());
             extensions.set("retryable", Value::Boolean(false));
         }
-        if let Some((end, _)) = error.message.char_indices().nth(MESSAGE_CHARS) {
+        if let Some((end, _)) = error.message.char_indices().nth(limits::MESSAGE_CHARS) {
             error.message.truncate(end);
             error.message.push('…');
         }

@@ -96,7 +96,7 @@ fn builder() -> async_graphql::SchemaBuilder<query::Query, mutation::Mutation, E
     Schema::build(query::Query, mutation::Mutation::default(), EmptySubscription)
         .register_output_type::<types::event::Event>()
         .register_output_type::<types::words::ErrorCode>()
-        .limit_recursive_depth(limits::NESTING)
+        .limit_recursive_depth(crate::domain::limits::DOCUMENT_NESTING)
 }
 
 /// The schema as text, as `schema.graphql` holds it.

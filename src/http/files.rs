@@ -20,8 +20,8 @@ use http_range_header::parse_range_header;
 use serde::Deserialize;
 
 use crate::{
-    domain::ids::AssetId,
-    http::{FORGOTTEN_BYTES, Server, error::HttpError},
+    domain::{ids::AssetId, limits},
+    http::{Server, error::HttpError},
     service::{
         ServiceError,
         asset::{self, Download, Permit, SignedRequest},
@@ -83,7 +83,7 @@ pub(super) async fn put(
 /// Reads what is left of a refused upload, up to a bound: a connection closed with bytes unread is reset, and the client
 /// would never see why.
 async fn forget(chunks: &Mutex<BodyDataStream>) {
-    let mut left = FORGOTTEN_BYTES;
+    let mut left = limits::FORGOTTEN_BYTES;
     while let Some(Ok(chunk)) = future::poll_fn(|context| locked(chunks).poll_next_unpin(context)).await {
         match left.checked_sub(chunk.len()) {
             Some(still) => left = still,

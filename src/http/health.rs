@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use axum::{
@@ -15,12 +15,10 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
+    domain::limits,
     http::Server,
     repo::schema::{self, Fit},
 };
-
-/// How long a part may take to answer.
-const DEADLINE: Duration = Duration::from_secs(2);
 
 /// The process answers; nothing else is looked at, so that a slow database does not get it killed.
 pub(super) async fn alive() -> &'static str {
@@ -32,7 +30,7 @@ pub(super) async fn ready(State(server): State<Arc<Server>>) -> Response {
     let reason = if server.draining.load(Ordering::Acquire) {
         Some("draining")
     } else {
-        match tokio::time::timeout(DEADLINE, schema::fit(&server.app.db)).await {
+        match tokio::time::timeout(limits::HEALTH_TIME, schema::fit(&server.app.db)).await {
             Ok(Ok(Fit::Ready)) if server.is_open() => None,
             Ok(Ok(Fit::Ready)) => Some("the server is starting"),
             Ok(Ok(Fit::TooOld)) => Some("the schema is older than this build: run 'concord migrate'"),
@@ -61,7 +59,7 @@ pub(super) async fn components(State(server): State<Arc<Server>>) -> Response {
 
 async fn check<E: std::fmt::Display>(part: impl Future<Output = Result<(), E>>) -> Value {
     let begun = Instant::now();
-    let result = tokio::time::timeout(DEADLINE, part).await;
+    let result = tokio::time::timeout(limits::HEALTH_TIME, part).await;
     let latency_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = match result {
         Ok(Ok(())) => "ok",

@@ -11,13 +11,10 @@ use axum::{
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::http::Server;
+use crate::{domain::limits, http::Server};
 
 /// Carries the id of a request, both ways.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Longest id taken over from a client or a proxy.
-const ID_BYTES: usize = 64;
 
 pub(super) async fn request(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
@@ -42,7 +39,7 @@ pub(super) async fn request(State(server): State<Arc<Server>>, request: Request,
 fn request_id(request: &Request) -> String {
     let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let plain = |id: &&str| {
-        (1..=ID_BYTES).contains(&id.len())
+        (1..=limits::REQUEST_ID_CHARS).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
     given.filter(plain).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)

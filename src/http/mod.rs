@@ -12,12 +12,9 @@ mod pages;
 mod security;
 mod serve;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use axum::{
@@ -31,16 +28,11 @@ pub use serve::serve;
 
 use crate::{
     config::{Config, Mode},
+    domain::limits,
     graphql::Api,
     service::App,
     telemetry::Metrics,
 };
-
-/// How long a sender may fall silent in the middle of a body.
-const BODY_SILENCE: Duration = Duration::from_secs(30);
-/// Bytes of a body that is refused that are read all the same, and forgotten: a connection closed with bytes unread is
-/// reset, and the client would never see why.
-const FORGOTTEN_BYTES: usize = 64 * 1024 * 1024;
 
 /// What every handler works with.
 pub struct Server {
@@ -119,7 +111,7 @@ fn router(server: Arc<Server>) -> Router {
         .route("/health", get(health::components))
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(RequestBodyTimeoutLayer::new(BODY_SILENCE))
+        .layer(RequestBodyTimeoutLayer::new(limits::BODY_SILENCE))
         .layer(security::cors(&server.allowed_origins));
     let routes = if server.base_path == "/" {
         routes

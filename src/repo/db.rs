@@ -17,14 +17,11 @@ use sqlx::{
     sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 
-use crate::repo::{RepoError, clock::Clock, error::is_unavailable};
+use crate::{
+    domain::limits,
+    repo::{RepoError, clock::Clock, error::is_unavailable},
+};
 
-/// How long a request waits for a free connection, and SQLite for its write lock.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one statement may run on PostgreSQL before it is cancelled.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a transaction may sit idle on PostgreSQL, as when its process is stopped.
-const IDLE_IN_TRANSACTION_TIMEOUT: &str = "30000";
 /// Prepared statements kept by each connection.
 const STATEMENT_CACHE: usize = 512;
 
@@ -153,8 +150,8 @@ fn options(connect: &Connect, trouble: Trouble) -> ConnectOptions {
     let mut options = ConnectOptions::new(&connect.url);
     options
         .max_connections(connect.max_connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(limits::DATABASE_WAIT)
+        .connect_timeout(limits::DATABASE_WAIT)
         .test_before_acquire_if_idle_for(Duration::from_secs(10))
         .map_sqlx_postgres_before_acquire(move |connection, about| {
             let suspect = trouble.touches(about.idle_for);
@@ -171,14 +168,15 @@ fn options(connect: &Connect, trouble: Trouble) -> ConnectOptions {
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(ACQUIRE_TIMEOUT)
+                .busy_timeout(limits::DATABASE_WAIT)
                 .foreign_keys(true)
                 .statement_cache_capacity(STATEMENT_CACHE)
         })
         .map_sqlx_postgres_opts(|postgres| {
+            let time_ms = limits::STATEMENT_TIME.as_millis().to_string();
             postgres.statement_cache_capacity(STATEMENT_CACHE).application_name("concord").options([
-                ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string().as_str()),
-                ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+                ("statement_timeout", time_ms.as_str()),
+                ("idle_in_transaction_session_timeout", time_ms.as_str()),
             ])
         });
     options

@@ -207,9 +207,6 @@ pub async fn read_url(app: &App, asset: &Asset) -> Result<Option<String>, Servic
     Ok(Some(app.urls().await?.sign(Permit::Read, asset.id, app.db.clock().process_now()).0))
 }
 
-/// Uploads checked at once in one request.
-const CHECKED_AT_ONCE: usize = 4;
-
 /// Checks what was uploaded: READY when size, hash and type are what was announced, REJECTED with the reason otherwise.
 /// An asset whose bytes have not arrived stays PENDING; a completed one is given as it is.
 ///
@@ -238,7 +235,7 @@ pub async fn complete_uploads(app: &App, viewer: &Viewer, ids: Vec<AssetId>) -> 
             checks.push(check(app, asset, media_type, field(index)));
         }
     }
-    let checks = stream::iter(checks).buffered(CHECKED_AT_ONCE).try_collect().await?;
+    let checks = stream::iter(checks).buffered(limits::UPLOAD_CHECKS).try_collect().await?;
     write(app, viewer, &ids, checks).await
 }
 

@@ -1,6 +1,7 @@
 //! Who asks: from the secret a request carries to a viewer, in one statement.
 
 use crate::{
+    domain::limits,
     repo::{Scope, access_token, sign_in, sign_in::SecretHash, user::User},
     service::{
         App, ServiceError,
@@ -33,9 +34,6 @@ impl Viewer {
     }
 }
 
-/// Longest secret looked at.
-const SECRET_BYTES: usize = 200;
-
 /// The viewer behind a bearer token or a session cookie.
 ///
 /// # Errors
@@ -43,7 +41,7 @@ const SECRET_BYTES: usize = 200;
 #[tracing::instrument(skip_all)]
 pub async fn authenticate(app: &App, secret: &str) -> Result<Viewer, ServiceError> {
     const ENDED: ServiceError = ServiceError::Unauthenticated("the token is unknown, expired or revoked");
-    if secret.len() > SECRET_BYTES {
+    if secret.len() > limits::SECRET_BYTES {
         return Err(ENDED);
     }
     let credential = secret::hash(secret);

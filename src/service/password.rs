@@ -1,6 +1,6 @@
 //! Passwords: Argon2id with the library's recommended costs, on a thread of its own and never more than a few at once.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use argon2::{
     Argon2,
@@ -8,12 +8,7 @@ use argon2::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::service::ServiceError;
-
-/// Hashes computed at once: each takes 19 MiB and a core.
-const AT_ONCE: usize = 2;
-/// How long a sign-in waits for its turn.
-const WAIT: Duration = Duration::from_secs(5);
+use crate::{domain::limits, service::ServiceError};
 
 /// Computes and checks password hashes.
 #[derive(Debug)]
@@ -23,7 +18,7 @@ pub struct Hasher {
 
 impl Default for Hasher {
     fn default() -> Self {
-        Self { turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { turns: Arc::new(Semaphore::new(limits::PASSWORD_HASHES)) }
     }
 }
 
@@ -38,8 +33,9 @@ impl Hasher {
     /// # Errors
     /// [`ServiceError::RateLimited`] when too many wait.
     pub async fn turn(&self) -> Result<Turn, ServiceError> {
-        let turn = tokio::time::timeout(WAIT, self.turns.clone().acquire_owned()).await;
-        let permit = turn.ok().and_then(Result::ok).ok_or(ServiceError::RateLimited { retry_after: WAIT })?;
+        let turn = tokio::time::timeout(limits::PASSWORD_WAIT, self.turns.clone().acquire_owned()).await;
+        let permit =
+            turn.ok().and_then(Result::ok).ok_or(ServiceError::RateLimited { retry_after: limits::PASSWORD_WAIT })?;
         Ok(Turn(permit))
     }
 

@@ -14,15 +14,9 @@ use async_graphql::{
 };
 
 use crate::{
-    domain::words::ErrorCode,
+    domain::{limits, words::ErrorCode},
     graphql::{error::refused, variables},
 };
-
-/// How deep brackets of a document may nest.
-pub(super) const NESTING: usize = 48;
-
-/// How many lists of types' descriptions may stand in one another: tools ask for one.
-const INTROSPECTION: u32 = 2;
 
 /// The limits of one request.
 #[derive(Clone, Copy, Debug)]
@@ -46,13 +40,13 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            tokens: 10_000,
-            depth: 16,
-            cost: 20_000,
-            aliases: 100,
-            root_fields: 20,
-            selections: 5_000,
-            time: Duration::from_secs(30),
+            tokens: limits::DOCUMENT_TOKENS,
+            depth: limits::DOCUMENT_DEPTH,
+            cost: limits::DOCUMENT_COST,
+            aliases: limits::DOCUMENT_ALIASES,
+            root_fields: limits::DOCUMENT_ROOT_FIELDS,
+            selections: limits::DOCUMENT_SELECTIONS,
+            time: limits::REQUEST_TIME,
         }
     }
 }
@@ -70,8 +64,8 @@ impl Limits {
         if tokens.count > self.tokens {
             return too_much("tokens", self.tokens as u64);
         }
-        if tokens.nesting > NESTING {
-            return too_much("levels of brackets", NESTING as u64);
+        if tokens.nesting > limits::DOCUMENT_NESTING {
+            return too_much("levels of brackets", limits::DOCUMENT_NESTING as u64);
         }
         let document = parse_query(&request.query).map_err(|error| {
             let mut refused = refused(ErrorCode::BadUserInput, error.to_string());
@@ -96,7 +90,7 @@ impl Limits {
         let measure = document::measure(&document, operation, &request.variables);
         for (what, found, limit) in [
             ("levels of fields", u64::from(measure.depth), u64::from(self.depth)),
-            ("levels of introspection", u64::from(measure.introspection), u64::from(INTROSPECTION)),
+            ("levels of introspection", u64::from(measure.introspection), u64::from(limits::DOCUMENT_INTROSPECTION)),
             ("aliases", measure.aliases, self.aliases),
             ("root fields", measure.root_fields, self.root_fields),
             ("points of cost (an object is 1, a page counts first times)", measure.cost, self.cost),
@@ -127,7 +121,7 @@ fn operation<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Option
 pub fn check_operation(request: &Request) -> Option<OperationType> {
     let limits = Limits::default();
     let tokens = tokens::count(&request.query);
-    if tokens.count > limits.tokens || tokens.nesting > NESTING {
+    if tokens.count > limits.tokens || tokens.nesting > limits::DOCUMENT_NESTING {
         return None;
     }
     let document = parse_query(&request.query).ok()?;

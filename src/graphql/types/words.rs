@@ -4,222 +4,221 @@ use async_graphql::Enum;
 
 use crate::domain::words as domain;
 
-macro_rules! mirrored {
-    ($($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $variant_doc:literal])+ $variant:ident),+ $(,)? })+) => {$(
-        $(#[doc = $doc])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-        pub(in crate::graphql) enum $name { $($(#[doc = $variant_doc])+ $variant),+ }
-
-        impl From<domain::$name> for $name {
-            fn from(word: domain::$name) -> Self {
-                match word { $(domain::$name::$variant => Self::$variant),+ }
-            }
-        }
-
-        impl From<$name> for domain::$name {
-            fn from(word: $name) -> Self {
-                match word { $($name::$variant => Self::$variant),+ }
-            }
-        }
-    )+};
+/// What a member may do in a project; each role includes the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::Role")]
+pub(in crate::graphql) enum Role {
+    /// Reads everything of the project.
+    Viewer,
+    /// Claims, labels and submits.
+    Annotator,
+    /// Reviews the work of others.
+    Reviewer,
+    /// Runs the project.
+    Manager,
 }
 
-mirrored! {
-    /// What a member may do in a project; each role includes the ones before it.
-    Role {
-        /// Reads everything of the project.
-        Viewer,
-        /// Claims, labels and submits.
-        Annotator,
-        /// Reviews the work of others.
-        Reviewer,
-        /// Runs the project.
-        Manager,
-    }
-
-    /// Whether a project hands out work.
-    ProjectState {
-        /// Tasks are handed out.
-        Active,
-        /// Nothing new is claimed; leases that run go on.
-        Paused,
-        /// Kept for reading only.
-        Archived,
-    }
-
-    /// What a project's assets show.
-    MediaType {
-        /// Still pictures.
-        Image,
-        /// Plain text.
-        Text,
-        /// A picture together with a text.
-        ImageText,
-        /// Point-cloud frames.
-        PointCloud,
-        /// Moving pictures.
-        Video,
-        /// Sound.
-        Audio,
-    }
-
-    /// Where an upload stands.
-    AssetState {
-        /// Requested; its bytes are not checked yet.
-        Pending,
-        /// Checked and usable.
-        Ready,
-        /// Checked and refused; `reason` says why.
-        Rejected,
-    }
-
-    /// Where a task stands.
-    TaskState {
-        /// Waits for its first annotator.
-        Queued,
-        /// Somebody works on it, or one slot is done and another open.
-        InProgress,
-        /// Every slot is done, at least one waits for review.
-        Submitted,
-        /// A reviewer holds it.
-        InReview,
-        /// Sent back; waits for an annotator again.
-        Rework,
-        /// Finished.
-        Accepted,
-        /// Every slot was skipped.
-        Skipped,
-        /// Expired too often; waits for a manager.
-        Quarantined,
-        /// Put away.
-        Archived,
-    }
-
-    /// Where one of the places of a task stands.
-    SlotState {
-        /// Nobody holds it; the only claimable state.
-        Free,
-        /// Held under a lease.
-        Leased,
-        /// Handed in.
-        Submitted,
-        /// Closed without work, with a reason.
-        Skipped,
-        /// Accepted by a review.
-        Accepted,
-        /// Rejected by a review, before it is free again.
-        Rejected,
-    }
-
-    /// Whether leased tasks may be joined.
-    CollaborationMode {
-        /// One person a slot.
-        Exclusive,
-        /// Members may join a leased task and edit together; takes an overlap of 1.
-        Shared,
-    }
-
-    /// Whether submitted work is reviewed.
-    ReviewPolicy {
-        /// Submitting accepts.
-        None,
-        /// A reviewer decides.
-        Required,
-    }
-
-    /// Type of an attribute's value.
-    AttributeType {
-        /// Any text.
-        Text,
-        /// A finite number.
-        Number,
-        /// True or false.
-        Boolean,
-        /// One of the listed values.
-        Select,
-        /// Several of the listed values.
-        MultiSelect,
-    }
-
-    /// What an event tells.
-    EventType {
-        /// A task was made.
-        TaskCreated,
-        /// A task's priority or reservation changed.
-        TaskUpdated,
-        /// A task went from one state to another.
-        TaskStateChanged,
-        /// An annotation has a new revision.
-        AnnotationSaved,
-        /// An annotation was deleted.
-        AnnotationDeleted,
-        /// An edit was kept beside the current state.
-        ConflictRaised,
-        /// A person decided a conflict.
-        ConflictResolved,
-        /// A labeling session began or ended.
-        SessionChanged,
-        /// A verdict was given.
-        ReviewRecorded,
-        /// A project's settings changed.
-        ProjectChanged,
-        /// A template version was published.
-        TemplatePublished,
-        /// A member came, went or changed role.
-        MemberChanged,
-        /// An import showed its tasks.
-        TasksImported,
-        /// Your position moved without an event for you.
-        CursorMoved,
-        /// Your position is unknown: read the state anew.
-        ResyncRequired,
-    }
-
-    /// Why something was refused, as `extensions.code` of an error. Stable; keep a default branch, it can grow.
-    ErrorCode {
-        /// Nobody is signed in, or the token has ended.
-        Unauthenticated,
-        /// Your role does not allow it.
-        Forbidden,
-        /// There is no such thing, or you do not see it.
-        NotFound,
-        /// The input is wrong; `extensions.field` says where.
-        BadUserInput,
-        /// Not in this state.
-        InvalidTransition,
-        /// The fence does not hold any more.
-        LeaseLost,
-        /// A conflict must be decided first.
-        ConflictOpen,
-        /// A required tool is unused.
-        Incomplete,
-        /// Based on an older version.
-        Stale,
-        /// It was deleted.
-        Gone,
-        /// Based on a version that is not there yet.
-        FutureVersion,
-        /// The same edit number with another content.
-        ActorReused,
-        /// The id is in use elsewhere.
-        IdTaken,
-        /// Too many open conflicts of one annotation.
-        TooManySiblings,
-        /// The project hands out nothing now.
-        ProjectPaused,
-        /// More than a request, a list or a user may have.
-        LimitExceeded,
-        /// Too often; wait `extensions.retryAfterMs`.
-        RateLimited,
-        /// Too many bytes.
-        PayloadTooLarge,
-        /// Something the server needs is away; try again.
-        Unavailable,
-        /// A fault of the server; its log has the cause.
-        Internal,
-    }
+/// Whether a project hands out work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::ProjectState")]
+pub(in crate::graphql) enum ProjectState {
+    /// Tasks are handed out.
+    Active,
+    /// Nothing new is claimed; leases that run go on.
+    Paused,
+    /// Kept for reading only.
+    Archived,
 }
 
+/// What a project's assets show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::MediaType")]
+pub(in crate::graphql) enum MediaType {
+    /// Still pictures.
+    Image,
+    /// Plain text.
+    Text,
+    /// A picture together with a text.
+    ImageText,
+    /// Point-cloud frames.
+    PointCloud,
+    /// Moving pictures.
+    Video,
+    /// Sound.
+    Audio,
+}
+
+/// Where an upload stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::AssetState")]
+pub(in crate::graphql) enum AssetState {
+    /// Requested; its bytes are not checked yet.
+    Pending,
+    /// Checked and usable.
+    Ready,
+    /// Checked and refused; `reason` says why.
+    Rejected,
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::TaskState")]
+pub(in crate::graphql) enum TaskState {
+    /// Waits for its first annotator.
+    Queued,
+    /// Somebody works on it, or one slot is done and another open.
+    InProgress,
+    /// Every slot is done, at least one waits for review.
+    Submitted,
+    /// A reviewer holds it.
+    InReview,
+    /// Sent back; waits for an annotator again.
+    Rework,
+    /// Finished.
+    Accepted,
+    /// Every slot was skipped.
+    Skipped,
+    /// Expired too often; waits for a manager.
+    Quarantined,
+    /// Put away.
+    Archived,
+}
+
+/// Where one of the places of a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::SlotState")]
+pub(in crate::graphql) enum SlotState {
+    /// Nobody holds it; the only claimable state.
+    Free,
+    /// Held under a lease.
+    Leased,
+    /// Handed in.
+    Submitted,
+    /// Closed without work, with a reason.
+    Skipped,
+    /// Accepted by a review.
+    Accepted,
+    /// Rejected by a review, before it is free again.
+    Rejected,
+}
+
+/// Whether leased tasks may be joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::CollaborationMode")]
+pub(in crate::graphql) enum CollaborationMode {
+    /// One person a slot.
+    Exclusive,
+    /// Members may join a leased task and edit together; takes an overlap of 1.
+    Shared,
+}
+
+/// Whether submitted work is reviewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::ReviewPolicy")]
+pub(in crate::graphql) enum ReviewPolicy {
+    /// Submitting accepts.
+    None,
+    /// A reviewer decides.
+    Required,
+}
+
+/// Type of an attribute's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::AttributeType")]
+pub(in crate::graphql) enum AttributeType {
+    /// Any text.
+    Text,
+    /// A finite number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// One of the listed values.
+    Select,
+    /// Several of the listed values.
+    MultiSelect,
+}
+
+/// What an event tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::EventType")]
+pub(in crate::graphql) enum EventType {
+    /// A task was made.
+    TaskCreated,
+    /// A task's priority or reservation changed.
+    TaskUpdated,
+    /// A task went from one state to another.
+    TaskStateChanged,
+    /// An annotation has a new revision.
+    AnnotationSaved,
+    /// An annotation was deleted.
+    AnnotationDeleted,
+    /// An edit was kept beside the current state.
+    ConflictRaised,
+    /// A person decided a conflict.
+    ConflictResolved,
+    /// A labeling session began or ended.
+    SessionChanged,
+    /// A verdict was given.
+    ReviewRecorded,
+    /// A project's settings changed.
+    ProjectChanged,
+    /// A template version was published.
+    TemplatePublished,
+    /// A member came, went or changed role.
+    MemberChanged,
+    /// An import showed its tasks.
+    TasksImported,
+    /// Your position moved without an event for you.
+    CursorMoved,
+    /// Your position is unknown: read the state anew.
+    ResyncRequired,
+}
+
+/// Why something was refused, as `extensions.code` of an error. Stable; keep a default branch, it can grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::ErrorCode")]
+pub(in crate::graphql) enum ErrorCode {
+    /// Nobody is signed in, or the token has ended.
+    Unauthenticated,
+    /// Your role does not allow it.
+    Forbidden,
+    /// There is no such thing, or you do not see it.
+    NotFound,
+    /// The input is wrong; `extensions.field` says where.
+    BadUserInput,
+    /// Not in this state.
+    InvalidTransition,
+    /// The fence does not hold any more.
+    LeaseLost,
+    /// A conflict must be decided first.
+    ConflictOpen,
+    /// A required tool is unused.
+    Incomplete,
+    /// Based on an older version.
+    Stale,
+    /// It was deleted.
+    Gone,
+    /// Based on a version that is not there yet.
+    FutureVersion,
+    /// The same edit number with another content.
+    ActorReused,
+    /// The id is in use elsewhere.
+    IdTaken,
+    /// Too many open conflicts of one annotation.
+    TooManySiblings,
+    /// The project hands out nothing now.
+    ProjectPaused,
+    /// More than a request, a list or a user may have.
+    LimitExceeded,
+    /// Too often; wait `extensions.retryAfterMs`.
+    RateLimited,
+    /// Too many bytes.
+    PayloadTooLarge,
+    /// Something the server needs is away; try again.
+    Unavailable,
+    /// A fault of the server; its log has the cause.
+    Internal,
+}
 /// What an annotation is geometrically.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "domain::Kind")]

@@ -1,4 +1,4 @@
-//! `/graphql`, after the GraphQL-over-HTTP draft: https://graphql.github.io/graphql-over-http/draft/
+//! `/graphql`, after the GraphQL-over-HTTP draft: <https://graphql.github.io/graphql-over-http/draft/>
 
 mod request;
 
@@ -15,13 +15,10 @@ use bytes::BytesMut;
 use futures::StreamExt;
 
 use crate::{
-    domain::words::ErrorCode,
+    domain::{limits, words::ErrorCode},
     graphql::Caller,
-    http::{FORGOTTEN_BYTES, Server, auth, error::HttpError, negotiation::MediaType},
+    http::{Server, auth, error::HttpError, negotiation::MediaType},
 };
-
-/// Bytes of a request's body.
-const BODY_BYTES: usize = 8 * 1024 * 1024;
 
 /// Answers `POST` (queries and mutations) and `GET` (queries only).
 pub(super) async fn handle(
@@ -82,16 +79,16 @@ async fn read(body: Body) -> Result<Bytes, HttpError> {
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| HttpError::bad_request("the body broke off"))?;
         seen = seen.saturating_add(chunk.len());
-        if seen <= BODY_BYTES {
+        if seen <= limits::BODY_BYTES {
             bytes.extend_from_slice(&chunk);
-        } else if seen > FORGOTTEN_BYTES {
+        } else if seen > limits::FORGOTTEN_BYTES {
             break;
         }
     }
-    if seen <= BODY_BYTES {
+    if seen <= limits::BODY_BYTES {
         return Ok(bytes.freeze());
     }
-    let message = format!("the body has more than {BODY_BYTES} bytes");
+    let message = format!("the body has more than {} bytes", limits::BODY_BYTES);
     Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::PayloadTooLarge, message))
 }
 
