@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// The text is not an id of the wanted kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a {wanted} id (they look like {wanted}_01h455vb4pex5vsknk084sn02q)")]
+#[error("must be an id such as {wanted}_01h455vb4pex5vsknk084sn02q")]
 pub struct IdError {
     wanted: &'static str,
 }
@@ -69,7 +69,7 @@ macro_rules! ids {
             fn from_str(text: &str) -> Result<Self, IdError> {
                 match Self::split(text) {
                     $(Some((prefix, uuid)) if prefix == $prefix => Ok(Self::$name($name(uuid))),)+
-                    _ => Err(IdError { wanted: "node" }),
+                    _ => Err(IdError { wanted: "task" }),
                 }
             }
         }
