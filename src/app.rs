@@ -23,6 +23,8 @@ const LEAVE: Duration = Duration::from_secs(5);
 /// How long requests that run may go on after the doors were closed. With [`LEAVE`] well below the 30 s that Kubernetes
 /// gives.
 const DRAIN: Duration = Duration::from_secs(20);
+/// How long closing the database's connections may take.
+const CLOSE: Duration = Duration::from_secs(2);
 /// How often a server that waits for its schema looks again.
 const SCHEMA_POLL: Duration = Duration::from_secs(1);
 
@@ -144,8 +146,11 @@ impl Running {
         self.server.drain();
         tokio::time::sleep(self.leave).await;
         let _ = self.stop.send(true);
-        let finished = tokio::time::timeout(DRAIN, self.doors).await;
-        self.server.app().db.close().await?;
+        let mut doors = self.doors;
+        let finished = tokio::time::timeout(DRAIN, &mut doors).await;
+        doors.abort();
+        // What still holds a connection is given up with the process.
+        let _ = tokio::time::timeout(CLOSE, self.server.app().db.close()).await;
         finished.context("requests did not finish in time")???;
         Ok(())
     }

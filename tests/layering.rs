@@ -39,6 +39,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("entity", &["repo", "migration"]),
     ("sqlx", &["repo"]),
     ("async_graphql", &["graphql", "http::graphql"]),
+    ("async_graphql_value", &["graphql"]),
     ("axum", &["http"]),
 ];
 

@@ -4,7 +4,7 @@
 
 mod source;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use source::Source;
 pub use source::{ConfigError, Problem};
@@ -43,7 +43,7 @@ pub enum Mode {
     Release,
 }
 
-/// Every key, its default in words, and whether it may hold a secret.
+/// Every key and its default in words.
 pub const KEYS: [(&str, &str); 11] = [
     ("DATABASE_URL", "sqlite://data/concord.db"),
     ("DATABASE_CONNECTIONS", "16"),
@@ -70,7 +70,9 @@ impl Config {
         let local = format!("http://{listen_addr}{}", http_base_path.trim_end_matches('/'));
         let config = Self {
             database_url: database_url(&mut source),
-            database_connections: source.parse("DATABASE_CONNECTIONS", 16),
+            database_connections: source
+                .parse("DATABASE_CONNECTIONS", NonZeroU32::new(16).unwrap_or(NonZeroU32::MIN))
+                .get(),
             storage_folder: storage_folder(&mut source),
             admin_addr: source.parse("ADMIN_ADDR", SocketAddr::from(([127, 0, 0, 1], 9090))),
             public_url: public_url(&mut source).unwrap_or(local),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// Bytes of the body of a GraphQL request.
 pub const BODY_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of such a body from somebody who carries no credential: enough to sign in.
+pub const ANONYMOUS_BODY_BYTES: usize = 64 * 1024;
 /// How long a sender may fall silent in the middle of a body.
 pub const BODY_SILENCE: Duration = Duration::from_secs(30);
 /// Bytes of a body that is refused that are read all the same, and forgotten: a connection closed with bytes unread is
@@ -56,6 +58,8 @@ pub const UPLOAD_CHECKS: usize = 4;
 /// Tools of a template.
 pub const TOOLS: usize = 100;
 
+/// Bytes of a template's tools as JSON: a page of tasks may show it once for each.
+pub const TEMPLATE_BYTES: usize = 256 * 1024;
 /// Labels of a tool.
 pub const LABELS: usize = 1_000;
 

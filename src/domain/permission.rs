@@ -1,4 +1,4 @@
-//! The permission table of DESIGN section 1: which role may do what. The only place that compares roles.
+//! The permission table of DESIGN section 1: which role may do what. What a role may do is said here only.
 
 use crate::domain::words::Role;
 

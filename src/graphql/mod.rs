@@ -74,6 +74,7 @@ impl Api {
             Ok(document) => document,
             Err(refused) => return Response::from_errors(vec![refused]),
         };
+        let is_query = limits::is_query(&document, request.operation_name.as_deref());
         request.set_parsed_query(document);
         let waiting = loader::Waiting::default();
         let loaders = loader::Loaders::new(self.app.clone(), caller.viewer.clone(), waiting.clone());
@@ -84,7 +85,12 @@ impl Api {
         let execution = waiting.run(self.schema.execute(request));
         let executed = tokio::time::timeout(self.limits.time, execution).await;
         let mut response = executed.unwrap_or_else(|_| {
-            let late = ServiceError::Unavailable("the request took too long and was given up");
+            let late = if is_query {
+                ServiceError::Unavailable("the request took too long and was given up")
+            } else {
+                // The first of several mutations may have been made.
+                ServiceError::Undecided("the request took too long: look what was done before you repeat it")
+            };
             Response::from_errors(vec![error::ApiError::from(late).into_server_error()])
         });
         error::complete(&mut response.errors);

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::{
     http::{Server, error::HttpError},
-    service::{Viewer, identity},
+    service::{ServiceError, Viewer, identity},
 };
 
 /// The cookie of a browser's login session.
@@ -15,13 +15,18 @@ const COOKIE: &str = "concord_session";
 /// # Errors
 /// 401 when it carries one that has ended: a client must notice instead of going on as nobody.
 pub(super) async fn viewer(server: &Server, headers: &HeaderMap) -> Result<Option<Viewer>, HttpError> {
-    let Some(secret) = bearer(headers)?.or_else(|| cookie(headers)) else { return Ok(None) };
+    let bearer = bearer(headers)?;
+    let Some(secret) = bearer.or_else(|| cookie(headers)) else { return Ok(None) };
     match identity::authenticate(&server.app, secret).await {
         Ok(viewer) => Ok(Some(viewer)),
-        Err(error) => {
+        Err(error @ ServiceError::Unauthenticated(_)) => {
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-            Err(HttpError::from(error).with_header(header::WWW_AUTHENTICATE, challenge))
+            let error = HttpError::from(error).with_header(header::WWW_AUTHENTICATE, challenge);
+            // A page cannot drop the cookie itself, and with it could not even sign in again.
+            let ended = session_cookie(server, "", "; Max-Age=0")?;
+            Err(if bearer.is_none() { error.with_header(header::SET_COOKIE, ended) } else { error })
         }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -40,8 +45,8 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The cookie that keeps a browser signed in. Lax: other sites' forms and scripts do not send it.
-pub(super) fn session_cookie(server: &Server, token: &str) -> Result<HeaderValue, HttpError> {
+pub(super) fn session_cookie(server: &Server, token: &str, more: &str) -> Result<HeaderValue, HttpError> {
     let secure = if server.public_url.starts_with("https://") { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={token}; Path={}; HttpOnly; SameSite=Lax{secure}", server.base_path);
+    let text = format!("{COOKIE}={token}; Path={}; HttpOnly; SameSite=Lax{secure}{more}", server.base_path);
     HeaderValue::from_str(&text).map_err(|_| HttpError::bad_request("the token cannot be a cookie"))
 }

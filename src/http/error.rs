@@ -22,13 +22,13 @@ struct Parts {
     message: String,
     field: Option<String>,
     retry_after_ms: Option<u64>,
-    header: Option<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl HttpError {
     pub(super) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self(Box::new(Parts { status, code, message, field: None, retry_after_ms: None, header: None }))
+        Self(Box::new(Parts { status, code, message, field: None, retry_after_ms: None, headers: Vec::new() }))
     }
 
     /// A request that is not understood.
@@ -37,7 +37,7 @@ impl HttpError {
     }
 
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.0.header = Some((name, value));
+        self.0.headers.push((name, value));
         self
     }
 
@@ -74,7 +74,7 @@ impl From<ServiceError> for HttpError {
         let retry_after_ms = error.retry_after().map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         let field = error.field().map(str::to_owned);
         let (code, message) = (error.code(), error.to_string());
-        Self(Box::new(Parts { status, code, message, field, retry_after_ms, header: None }))
+        Self(Box::new(Parts { status, code, message, field, retry_after_ms, headers: Vec::new() }))
     }
 }
 
@@ -86,7 +86,7 @@ impl IntoResponse for HttpError {
         if let Some(wait) = self.0.retry_after_ms {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
         }
-        if let Some((name, value)) = self.0.header {
+        for (name, value) in self.0.headers {
             headers.insert(name, value);
         }
         response

@@ -147,7 +147,7 @@ async fn sign_in_form(
         }
         Err(error) => return Err(error.into()),
     };
-    let cookie = auth::session_cookie(&server, &signed_in.token)?;
+    let cookie = auth::session_cookie(&server, &signed_in.token, "")?;
     let next = if server.mode == Mode::Development { format!("{}graphiql", server.base()) } else { server.base() };
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&next)).into_response())
 }

@@ -181,7 +181,7 @@ pub async fn find_all(conn: &impl Conn, scope: Scope, ids: &[AssetId]) -> Result
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn lock_all(conn: &impl Conn, scope: Scope, ids: &[AssetId]) -> Result<HashMap<AssetId, Asset>, RepoError> {
-    let select = of_scope(scope, ids).order_by(Column::Id, Order::Asc).lock(LockType::Update).to_owned();
+    let select = of_scope(scope, ids).order_by(Column::Id, Order::Asc).lock(LockType::NoKeyUpdate).to_owned();
     let assets: Vec<Asset> = sql::all::<Model, _>(conn, &select).await?;
     Ok(assets.into_iter().map(|asset| (asset.id, asset)).collect())
 }

@@ -140,9 +140,14 @@ impl Txn {
     /// Makes everything since [`Db::begin`] durable and visible.
     ///
     /// # Errors
-    /// [`RepoError`] when the database refuses; nothing has happened then.
+    /// [`RepoError`] when the database refuses; nothing has happened then. [`RepoError::Undecided`] when it went away
+    /// before it answered.
     pub async fn commit(self) -> Result<(), RepoError> {
-        Ok(self.trouble.note(self.inner.commit().await)?)
+        let is_remote = !self.is_sqlite();
+        match self.trouble.note(self.inner.commit().await).map_err(RepoError::from) {
+            Err(RepoError::Unavailable(cause)) if is_remote => Err(RepoError::Undecided(cause)),
+            other => other,
+        }
     }
 }
 

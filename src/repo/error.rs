@@ -14,6 +14,9 @@ pub enum RepoError {
     /// The database cannot be reached, has no free connection, was stopped, or has no room; trying again may help.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] DbErr),
+    /// The database went away during COMMIT: the transaction was made or not.
+    #[error("the database went away in a commit: {0}")]
+    Undecided(#[source] DbErr),
     /// A stored value that this build does not understand.
     #[error("stored value not understood: {0}")]
     Corrupt(String),

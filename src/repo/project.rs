@@ -187,9 +187,8 @@ pub async fn find(conn: &impl Conn, scope: Scope, id: ProjectId) -> Result<Optio
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn lock(conn: &impl Conn, scope: Scope, id: ProjectId) -> Result<Option<(Project, Standing)>, RepoError> {
-    let mut select = with_role(scope, id);
-    select.lock(LockType::Update);
-    one_with_standing(conn, scope, select).await
+    hold(conn, id, LockType::Update).await?;
+    find(conn, scope, id).await
 }
 
 /// As [`find`], keeping settings and template as they are until the transaction ends, beside others who do the same.
@@ -197,9 +196,16 @@ pub async fn lock(conn: &impl Conn, scope: Scope, id: ProjectId) -> Result<Optio
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn share(conn: &impl Conn, scope: Scope, id: ProjectId) -> Result<Option<(Project, Standing)>, RepoError> {
-    let mut select = with_role(scope, id);
-    select.lock(LockType::Share);
-    one_with_standing(conn, scope, select).await
+    hold(conn, id, LockType::Share).await?;
+    find(conn, scope, id).await
+}
+
+/// Locks the project's row before anything is read: a statement that waits for a lock reads the locked row anew, but its
+/// sub-selects, such as the asker's role, as they were before it waited.
+async fn hold(conn: &impl Conn, id: ProjectId, lock: LockType) -> Result<(), RepoError> {
+    let select = Query::select().column(Column::Id).from(Entity).and_where(Column::Id.eq(id.0)).lock(lock).to_owned();
+    conn.query_one(&select).await?;
+    Ok(())
 }
 
 fn with_role(scope: Scope, id: ProjectId) -> SelectStatement {

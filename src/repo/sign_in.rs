@@ -42,6 +42,10 @@ pub struct Login {
 /// [`RepoError`] of the database.
 pub async fn open(conn: &impl Conn, user: UserId, token: SecretHash) -> Result<DateTime<Utc>, RepoError> {
     use login_session::{Column, Entity};
+    // The user's ended ones go, so that the table does not only grow.
+    let ended = Expr::col(Column::ExpiresAt).lt(clock::now(conn));
+    let delete = Query::delete().from_table(Entity).and_where(Column::UserId.eq(user.0)).and_where(ended).to_owned();
+    conn.execute(&delete).await?;
     let insert = sql::insert_one(
         Entity,
         [
@@ -96,6 +100,21 @@ pub async fn touch(conn: &impl Conn, login: &Login) -> Result<(), RepoError> {
         .and_where(Column::Id.eq(login.id))
         .to_owned();
     conn.execute(&update).await?;
+    Ok(())
+}
+
+/// Ends all sessions of the user but the one with this token.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn end_others(conn: &impl Conn, user: UserId, kept: SecretHash) -> Result<(), RepoError> {
+    use login_session::{Column, Entity};
+    let delete = Query::delete()
+        .from_table(Entity)
+        .and_where(Column::UserId.eq(user.0))
+        .and_where(Column::TokenHash.ne(kept.to_vec()))
+        .to_owned();
+    conn.execute(&delete).await?;
     Ok(())
 }
 
@@ -179,21 +198,25 @@ pub async fn failures(conn: &impl Conn, subjects: &[String]) -> Result<Vec<Failu
         .collect()
 }
 
-/// Counts one more failure of each subject.
+/// Counts one more failure of each subject, after forgetting one for each `forget_ms` since the last.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn add_failure(conn: &impl Conn, subjects: &[String]) -> Result<(), RepoError> {
+pub async fn add_failure(conn: &impl Conn, subjects: &[(&String, i64)]) -> Result<(), RepoError> {
     use sign_in_attempt::{Column, Entity};
-    let mut insert = Query::insert();
-    insert.into_table(Entity).columns([Column::Subject, Column::Failures, Column::LastAt]);
-    for subject in subjects {
-        insert.values_panic([value(subject), value(1), clock::now(conn)]);
+    for (subject, forget_ms) in subjects {
+        let known = failures(conn, &[(*subject).clone()]).await?;
+        let forgotten = known.first().map_or(0, |known| Ord::min(known.since_last_ms / forget_ms, known.count.into()));
+        let insert = sql::insert_one(
+            Entity,
+            [(Column::Subject, value(*subject)), (Column::Failures, value(1)), (Column::LastAt, clock::now(conn))],
+        );
+        // Relative, so that failures beside one another all count.
+        let more = Expr::col((Entity, Column::Failures)).add(1 - forgotten);
+        let again =
+            OnConflict::column(Column::Subject).update_column(Column::LastAt).value(Column::Failures, more).to_owned();
+        conn.execute(insert.clone().on_conflict(again)).await?;
     }
-    let more = Expr::col((Entity, Column::Failures)).add(1);
-    let again =
-        OnConflict::column(Column::Subject).update_column(Column::LastAt).value(Column::Failures, more).to_owned();
-    conn.execute(insert.on_conflict(again)).await?;
     Ok(())
 }
 

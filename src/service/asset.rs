@@ -228,9 +228,11 @@ pub async fn complete_uploads(app: &App, viewer: &Viewer, ids: Vec<AssetId>) -> 
     projects.dedup();
     must_manage(app, viewer, &projects).await?;
     let projects = project::find_all(&app.db, &projects).await?;
+    projects.values().try_for_each(|project| validate::must_be_open(project, "assetIds"))?;
     let mut checks = Vec::with_capacity(ids.len());
     for (index, id) in ids.iter().enumerate() {
-        if let Some(asset) = assets.get(id).filter(|asset| asset.state == AssetState::Pending) {
+        let is_first = !ids[..index].contains(id);
+        if let Some(asset) = assets.get(id).filter(|asset| is_first && asset.state == AssetState::Pending) {
             let media_type = projects.get(&asset.project).map_or(MediaType::Image, |project| project.media_type);
             checks.push(check(app, asset, media_type, field(index)));
         }

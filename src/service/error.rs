@@ -69,6 +69,9 @@ pub enum ServiceError {
     /// Something needed is away; nothing happened, trying again may help.
     #[error("{0}")]
     Unavailable(&'static str),
+    /// Something needed went away, or time ran out, at the end: the change may have been made or not.
+    #[error("{0}")]
+    Undecided(&'static str),
     /// A fault of the server; the cause is for the log alone.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -122,7 +125,7 @@ impl ServiceError {
             Self::Transition { .. } => ErrorCode::InvalidTransition,
             Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
-            Self::Unavailable(_) => ErrorCode::Unavailable,
+            Self::Unavailable(_) | Self::Undecided(_) => ErrorCode::Unavailable,
             Self::Internal(_) => ErrorCode::Internal,
         }
     }
@@ -140,6 +143,7 @@ impl ServiceError {
             | Self::TooLarge { .. }
             | Self::RateLimited { .. }
             | Self::Unavailable(_)
+            | Self::Undecided(_)
             | Self::Internal(_) => None,
         }
     }
@@ -161,6 +165,12 @@ impl From<RepoError> for ServiceError {
             RepoError::Unavailable(cause) => {
                 tracing::warn!(error = %cause, "database unavailable");
                 Self::Unavailable("the database is not available")
+            }
+            RepoError::Undecided(cause) => {
+                tracing::warn!(error = %cause, "database lost in a commit");
+                Self::Undecided(
+                    "the database went away while the change was made: look whether it was, before you repeat it",
+                )
             }
             other => Self::Internal(Box::new(other)),
         }

@@ -57,11 +57,11 @@ pub async fn by_password(app: &App, email: &str, password: String, address: &str
     let account = subject("account", &email);
     let address = subject("address", address);
     let turn = app.passwords.turn().await?;
-    must_not_be_slowed(app, &account, FREE_FAILURES_OF_ACCOUNT).await?;
-    must_not_be_slowed(app, &address, FREE_FAILURES_OF_ADDRESS).await?;
+    must_not_be_slowed(app, &account, ACCOUNT).await?;
+    must_not_be_slowed(app, &address, ADDRESS).await?;
     let subjects = [account, address];
     // Counted before the slow check, so that guesses made beside one another count as well.
-    repo::add_failure(&app.db, &subjects).await?;
+    repo::add_failure(&app.db, &[(&subjects[0], ACCOUNT.forget_ms), (&subjects[1], ADDRESS.forget_ms)]).await?;
     let user = user::find_by_email(&app.db, &email).await?;
     let hash = user.as_ref().and_then(|user| user.password_hash.clone());
     let fits = app.passwords.verify(turn, password, hash).await?;
@@ -75,16 +75,24 @@ pub async fn by_password(app: &App, email: &str, password: String, address: &str
     Ok(SignedIn { user, token, expires_at })
 }
 
-/// Failures of an account before it is slowed.
-const FREE_FAILURES_OF_ACCOUNT: i32 = 5;
-/// Failures from a network address before it is slowed: many people may share one.
-const FREE_FAILURES_OF_ADDRESS: i32 = 50;
-/// The longest wait.
-const LONGEST_WAIT_MS: i64 = 15 * 60 * 1000;
+/// How a kind of subject is slowed.
+#[derive(Clone, Copy, Debug)]
+struct Brake {
+    /// Failures before it is.
+    free: i32,
+    /// The time after which one failure is forgotten.
+    forget_ms: i64,
+    /// The longest wait.
+    longest_ms: i64,
+}
 
-async fn must_not_be_slowed(app: &App, subject: &str, free: i32) -> Result<(), ServiceError> {
+const ACCOUNT: Brake = Brake { free: 5, forget_ms: 15 * 60 * 1000, longest_ms: 15 * 60 * 1000 };
+/// Many people may share a network address: it forgets soon and is never slowed for long.
+const ADDRESS: Brake = Brake { free: 50, forget_ms: 60 * 1000, longest_ms: 30 * 1000 };
+
+async fn must_not_be_slowed(app: &App, subject: &str, brake: Brake) -> Result<(), ServiceError> {
     let failures = repo::failures(&app.db, &[subject.to_owned()]).await?;
-    let wait_ms = failures.iter().map(|failures| wait_ms(*failures, free)).max().unwrap_or(0);
+    let wait_ms = failures.iter().map(|failures| wait_ms(*failures, brake)).max().unwrap_or(0);
     if wait_ms > 0 {
         return Err(ServiceError::RateLimited { retry_after: Duration::from_millis(wait_ms.unsigned_abs()) });
     }
@@ -92,12 +100,13 @@ async fn must_not_be_slowed(app: &App, subject: &str, free: i32) -> Result<(), S
 }
 
 /// The milliseconds still to wait: 1 s after the first failure too many, doubled by each further one.
-fn wait_ms(failures: repo::Failures, free: i32) -> i64 {
-    let excess = failures.count - free;
+fn wait_ms(failures: repo::Failures, brake: Brake) -> i64 {
+    let forgotten = failures.since_last_ms / brake.forget_ms;
+    let excess = i64::from(failures.count) - forgotten - i64::from(brake.free);
     if excess < 0 {
         return 0;
     }
-    let full = 1_000_i64.checked_shl(excess.unsigned_abs().min(20)).unwrap_or(LONGEST_WAIT_MS).min(LONGEST_WAIT_MS);
+    let full = (1_000_i64 << excess.min(20)).min(brake.longest_ms);
     (full - failures.since_last_ms).max(0)
 }
 
@@ -165,9 +174,9 @@ mod tests {
             ("half of it has passed", failed(5, 500), 500),
             ("all of it has passed", failed(5, 1_000), 0),
             ("three more", failed(8, 0), 8_000),
-            ("very many", failed(1_000_000, 0), LONGEST_WAIT_MS),
+            ("very many", failed(1_000_000, 0), ACCOUNT.longest_ms),
         ] {
-            assert_eq!(wait_ms(failures, 5), want, "{case}");
+            assert_eq!(wait_ms(failures, ACCOUNT), want, "{case}");
         }
     }
 }

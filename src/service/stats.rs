@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::{
     domain::ids::ProjectId,
-    repo::stats::{self as repo, Walked},
+    repo::{
+        RepoError,
+        stats::{self as repo, Walked},
+    },
     service::{App, ServiceError},
 };
 
@@ -30,5 +33,8 @@ impl Default for Cache {
 pub async fn walked(app: &App, project: ProjectId) -> Result<Walked, ServiceError> {
     let walk = repo::walk(&app.db, project);
     let result = app.stats.0.try_get_with(project, walk).await;
-    result.map_err(|error| ServiceError::Internal(error.to_string().into()))
+    result.map_err(|error| match &*error {
+        RepoError::Unavailable(_) => ServiceError::Unavailable("the database is not available"),
+        other => ServiceError::Internal(other.to_string().into()),
+    })
 }

@@ -115,6 +115,9 @@ pub async fn update(app: &App, viewer: &Viewer, change: UpdateTasks) -> Result<V
     let priority = change.priority.map(|priority| task_input::check_priority(priority, "priority")).transpose()?;
     let txn = app.db.begin().await?;
     let locked = lock_managed(&txn, viewer, &change.tasks).await?;
+    if priority.is_none() && change.reserved_for.is_none() && !change.clear_reservation {
+        return Ok(in_order(&change.tasks, locked.tasks.into_values().collect()));
+    }
     if let Some(user) = change.reserved_for {
         must_be_able_to_label(&txn, user, &locked).await?;
     }
@@ -129,7 +132,9 @@ pub async fn update(app: &App, viewer: &Viewer, change: UpdateTasks) -> Result<V
         slot::reserve(&txn, &free, user).await?;
     }
     let tasks = repo::update_all(&txn, &locked.ids, TaskChanges { state: None, priority }).await?;
-    let payload = json!({ "priority": priority, "reservedFor": change.reserved_for.map(|user| user.to_string()) });
+    let reserved_for = change.reserved_for.map(|user| user.to_string());
+    let payload =
+        json!({ "priority": priority, "reservedFor": reserved_for, "reservationCleared": change.clear_reservation });
     append(&txn, viewer, &tasks, |changes, task| {
         changes.task(EventType::TaskUpdated, task, payload.clone());
     })
@@ -254,6 +259,9 @@ async fn lock_managed(txn: &Txn, viewer: &Viewer, ids: &[TaskId]) -> Result<Lock
             let role = roles.get(project).ok_or_else(|| ServiceError::not_found("task", "taskIds"))?;
             must(Standing::Member(*role), Action::ManageTasks)?;
         }
+    }
+    for project in project::find_all(txn, &projects).await?.values() {
+        validate::must_be_open(project, "taskIds")?;
     }
     let mut ids: Vec<TaskId> = tasks.keys().copied().collect();
     ids.sort_unstable();

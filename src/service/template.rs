@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     domain::{
         ids::ProjectId,
+        limits,
         permission::Action,
         template::{Template as Ontology, Tool},
         words::EventType,
@@ -48,14 +49,12 @@ pub async fn publish(app: &App, viewer: &Viewer, new: PublishTemplate) -> Result
     ontology
         .check(kind::media_types)
         .map_err(|error| ServiceError::invalid(format!("template.{}", error.field), error.message))?;
+    let tools = serde_json::to_value(&ontology.tools).map_err(|error| ServiceError::Internal(Box::new(error)))?;
+    if tools.to_string().len() > limits::TEMPLATE_BYTES {
+        return Err(ServiceError::limit("template.tools", limits::TEMPLATE_BYTES, "bytes of JSON"));
+    }
     let version = project.template_version + 1;
-    let new = NewTemplate {
-        project: project.id,
-        version,
-        name,
-        media_type: project.media_type,
-        tools: serde_json::to_value(&ontology.tools).map_err(|error| ServiceError::Internal(Box::new(error)))?,
-    };
+    let new = NewTemplate { project: project.id, version, name, media_type: project.media_type, tools };
     let template = repo::insert(&txn, viewer.user.id, new).await?;
     let changes = ProjectChanges { template_version: Some(version), ..ProjectChanges::default() };
     project::update(&txn, project.id, changes).await?;

@@ -68,7 +68,7 @@ pub struct UpdateUser {
     pub password: Option<String>,
 }
 
-/// Changes a user. A disabled user, or one whose password an admin changed, is signed out everywhere.
+/// Changes a user. A disabled user, or one whose password was changed, is signed out everywhere else.
 ///
 /// # Errors
 /// [`ServiceError::Forbidden`] for what is not the viewer's to change, [`ServiceError::NotFound`] for a user the viewer
@@ -87,13 +87,15 @@ pub async fn update(app: &App, viewer: &Viewer, change: UpdateUser) -> Result<Us
         return Err(ServiceError::transition("disabled", "nobody can disable their own account"));
     }
     let name = change.name.map(|name| validate::name("name", &name)).transpose()?;
-    let sign_out = change.disabled == Some(true) || (change.password.is_some() && !oneself);
+    let sign_out = change.disabled == Some(true) || change.password.is_some();
     let password_hash = hashed(app, change.password).await?;
     let changes = UserChanges { name, admin: change.admin, disabled: change.disabled, password_hash };
     let txn = app.db.begin().await?;
     let user = repo::update(&txn, target.id, changes).await?;
     let user = user.ok_or_else(|| ServiceError::not_found("user", "userId"))?;
-    if sign_out {
+    if sign_out && oneself {
+        sign_in::end_others(&txn, user.id, viewer.credential).await?;
+    } else if sign_out {
         sign_in::end(&txn, user.id, None).await?;
     }
     txn.commit().await?;

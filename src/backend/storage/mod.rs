@@ -1,7 +1,7 @@
 //! Where the bytes of assets are. The database says which objects exist; a storage only keeps bytes under keys.
 //!
 //! Contract: [`Storage::put`] is all or nothing: an object appears complete or not at all, replacing the one before.
-//! What was put is what is read, also after the process was killed. Keys are ours (`<project>/<asset>`), never a user's
+//! What was put is what is read, also after the process was killed. Keys are ours (`<project>/<asset>/<sending>`), never a user's
 //! text. A body that runs out of room or is away says [`StorageError::Unavailable`] and leaves nothing behind.
 
 use std::{io, ops::Range, pin::Pin};

@@ -7,6 +7,7 @@ use async_graphql::{
     Name, Positioned, Value, Variables,
     parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet},
 };
+use async_graphql_value::Value as Literal;
 
 /// What an operation asks for, with fragments spread out; counts stop at their type's end instead of wrapping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,22 @@ impl Measure {
     }
 }
 
+/// Fields that stand for the rows of the page, or of the input, of the field they are below.
+const ROWS: [&str; 5] = ["nodes", "edges", "tasks", "assets", "uploads"];
+
+/// Values of up to a quarter of a mebibyte: each is an object of its own weight.
+const HEAVY: [&str; 2] = ["data", "payloadSchema"];
+
+/// How many rows a list without a page stands for, and how many objects a heavy value.
+fn weight(name: &str, is_object: bool) -> u64 {
+    match name {
+        "slots" | "tools" | "attributes" | "taskCounts" | "accessTokens" | "annotationKinds" if is_object => 10,
+        "labels" if is_object => 50,
+        "data" | "payloadSchema" => 10,
+        _ => 1,
+    }
+}
+
 /// The lists of a type's description that lead on to other types.
 const DESCRIBING: [&str; 4] = ["fields", "inputFields", "interfaces", "possibleTypes"];
 
@@ -49,9 +66,21 @@ pub(super) fn measure(
     operation: &OperationDefinition,
     variables: &Variables,
 ) -> Measure {
-    let mut walk = Walk { document, operation, variables, fragments: HashMap::new() };
-    walk.selections(&operation.selection_set.node, 1)
+    let mut walk = Walk { document, operation, variables, fragments: HashMap::new(), level: 0 };
+    // Fragments nobody spreads are walked by validation all the same.
+    let unused = document.fragments.keys().fold(Measure::default(), |sum, name| sum.beside(walk.fragment(name, 1)));
+    let used = walk.selections(&operation.selection_set.node, 1);
+    let too_deep = unused.selections == u64::MAX;
+    Measure {
+        cyclic: used.cyclic || unused.cyclic,
+        selections: if too_deep { u64::MAX } else { used.selections },
+        ..used
+    }
 }
+
+/// Levels of fields and fragments that are walked. What is deeper counts as more than anything may have: the walk, and
+/// validation after it, would run out of stack.
+const LEVELS: u32 = 100;
 
 struct Walk<'d> {
     document: &'d ExecutableDocument,
@@ -60,12 +89,20 @@ struct Walk<'d> {
     /// `None` while the fragment is being measured: meeting it again is a cycle. A fragment's measure depends on the
     /// page it is spread in only for what it says of `nodes` and `edges` at its own top, hence the factor in the key.
     fragments: HashMap<(&'d Name, u64), Option<Measure>>,
+    level: u32,
 }
 
 impl<'d> Walk<'d> {
     /// `page` is the number of rows that `nodes` and `edges` among the selections stand for.
     fn selections(&mut self, set: &'d SelectionSet, page: u64) -> Measure {
-        set.items.iter().fold(Measure::default(), |sum, item| sum.beside(self.selection(&item.node, page)))
+        if self.level == LEVELS {
+            return Measure { selections: u64::MAX, ..Measure::default() };
+        }
+        self.level += 1;
+        let measure =
+            set.items.iter().fold(Measure::default(), |sum, item| sum.beside(self.selection(&item.node, page)));
+        self.level -= 1;
+        measure
     }
 
     fn selection(&mut self, selection: &'d Selection, page: u64) -> Measure {
@@ -93,9 +130,11 @@ impl<'d> Walk<'d> {
         let below = self.selections(&field.selection_set.node, self.rows(field));
         let is_object = u64::from(!field.selection_set.node.items.is_empty());
         let name = field.name.node.as_str();
-        let times = if matches!(name, "nodes" | "edges") && field.arguments.is_empty() { page } else { 1 };
+        let times = if ROWS.contains(&name) && field.arguments.is_empty() { page } else { 1 };
         // `nodes(ids:)` stands for as many rows as it has ids.
-        let times = times.max(self.length(field, "ids"));
+        let ids = argument(field, "ids").and_then(|ids| self.list(ids)).unwrap_or(1);
+        let times = times.max(ids).max(weight(name, is_object == 1));
+        let is_object = is_object.max(u64::from(HEAVY.contains(&name)));
         Measure {
             depth: below.depth.saturating_add(1),
             aliases: below.aliases.saturating_add(u64::from(field.alias.is_some())),
@@ -107,23 +146,41 @@ impl<'d> Walk<'d> {
         }
     }
 
-    /// The rows of the page a field asks for; 1 when it is none.
+    /// The rows of the page a field asks for, or the length of the longest list in its input; 1 when there is none.
     fn rows(&self, field: &Field) -> u64 {
-        let size = |name: &str| self.argument(field, name).and_then(|value| number(&value));
-        size("first").into_iter().chain(size("last")).max().unwrap_or(1)
+        let input = argument(field, "input").and_then(|input| self.longest_list(input));
+        let size = |name: &str| argument(field, name).and_then(|size| self.number(size));
+        size("first").into_iter().chain(size("last")).chain(input).max().unwrap_or(1)
     }
 
-    fn length(&self, field: &Field, name: &str) -> u64 {
-        match self.argument(field, name) {
-            Some(Value::List(items)) => items.len() as u64,
-            Some(length) => number(&length).unwrap_or(1),
-            None => 1,
+    fn number(&self, literal: &Literal) -> Option<u64> {
+        match literal {
+            Literal::Number(number) => number.as_u64(),
+            Literal::Variable(name) => match self.variable(name)? {
+                Value::Number(number) => number.as_u64(),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
-    fn argument(&self, field: &Field, name: &str) -> Option<Value> {
-        let (_, value) = field.arguments.iter().find(|(argument, _)| argument.node == name)?;
-        value.node.clone().into_const_with(|variable| self.variable(&variable).map(outline).ok_or(())).ok()
+    fn list(&self, literal: &Literal) -> Option<u64> {
+        match literal {
+            Literal::List(items) => Some(items.len() as u64),
+            Literal::Variable(name) => length(self.variable(name)?),
+            _ => None,
+        }
+    }
+
+    fn longest_list(&self, literal: &Literal) -> Option<u64> {
+        match literal {
+            Literal::Object(fields) => fields.values().filter_map(|field| self.list(field)).max(),
+            Literal::Variable(name) => match self.variable(name)? {
+                Value::Object(fields) => fields.values().filter_map(length).max(),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn variable(&self, name: &Name) -> Option<&Value> {
@@ -135,19 +192,13 @@ impl<'d> Walk<'d> {
     }
 }
 
-/// What is to be known of a variable: a number, and a list as its length. A list of a million ids is not copied for every
-/// field that names it.
-fn outline(value: &Value) -> Value {
-    match value {
-        Value::List(items) => Value::from(items.len()),
-        Value::Number(number) => Value::Number(number.clone()),
-        _ => Value::Null,
-    }
+fn argument<'d>(field: &'d Field, name: &str) -> Option<&'d Literal> {
+    field.arguments.iter().find(|(argument, _)| argument.node == name).map(|(_, value)| &value.node)
 }
 
-fn number(value: &Value) -> Option<u64> {
+fn length(value: &Value) -> Option<u64> {
     match value {
-        Value::Number(number) => number.as_u64(),
+        Value::List(items) => Some(items.len() as u64),
         _ => None,
     }
 }
@@ -179,6 +230,27 @@ mod tests {
             ("the size in a variable", "query($n: Int) { a(first: $n) { nodes { b } } }", r#"{"n": 7}"#, 8),
             ("the size in a default", "query($n: Int = 9) { a(first: $n) { nodes { b } } }", "{}", 10),
             ("rows by id", "{ nodes(ids: [1, 2, 3]) { id } }", "{}", 3),
+            ("a list without a page", "{ a { slots { b } } }", "{}", 1 + 10),
+            ("a heavy value of each row", "{ a(first: 5) { nodes { data } } }", "{}", 1 + 5 * (1 + 10)),
+            (
+                "numbers of an input",
+                "query($i: I) { a(input: {n: 9}) { tasks { b } } c: a(input: $i) { tasks { b } } }",
+                r#"{"i": {"n": 9}}"#,
+                4,
+            ),
+            ("rows by input", "{ a(input: {ids: [1, 2, 3]}) { tasks { b { c } } } }", "{}", 1 + 3 * 2),
+            (
+                "rows by input in a variable",
+                "query($i: I) { a(input: $i) { tasks { b } } }",
+                r#"{"i": {"ids": [1, 2]}}"#,
+                1 + 2,
+            ),
+            (
+                "rows by a list in a variable",
+                "query($i: I) { a(input: {ids: $i}) { tasks { b } } }",
+                r#"{"i": [1, 2]}"#,
+                1 + 2,
+            ),
             ("ids in a variable", "query($i: [ID!]!) { nodes(ids: $i) { id } }", r#"{"i": [1, 2, 3, 4]}"#, 4),
             ("a page through a fragment", "{ a(first: 5) { ...f } } fragment f on A { nodes { b } }", "{}", 6),
             (
@@ -209,6 +281,18 @@ mod tests {
         let with_a_field = format!("{text} fragment f60 on X {{ a }}");
         for (case, text) in [("down to a field", with_a_field), ("down to a fragment that is not there", text)] {
             assert!(measured(&text, serde_json::json!({})).selections >= 1 << 60, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_chain_of_fragments_ends_before_the_stack_does() {
+        for root in ["{ ...f0 }", "{ a }"] {
+            let mut text = root.to_owned();
+            for level in 0..3_000 {
+                text.push_str(&format!(" fragment f{level} on X {{ a {{ ...f{} }} }}", level + 1));
+            }
+            text.push_str(" fragment f3000 on X { a }");
+            assert_eq!(measured(&text, serde_json::json!({})).selections, u64::MAX, "{root}");
         }
     }
 

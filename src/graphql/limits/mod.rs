@@ -116,6 +116,11 @@ fn operation<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Option
     operation.map(|operation| &operation.node)
 }
 
+/// Whether the operation that a request names only reads.
+pub(super) fn is_query(document: &ExecutableDocument, name: Option<&str>) -> bool {
+    operation(document, name).is_none_or(|operation| operation.ty == OperationType::Query)
+}
+
 /// The type of the operation that a request names; none when it does not parse or name one.
 #[must_use]
 pub fn check_operation(request: &Request) -> Option<OperationType> {

@@ -1,6 +1,6 @@
 //! Single rows and small lists by key.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::dataloader::Loader;
 
@@ -54,12 +54,14 @@ impl Loader<ProjectId> for Batches {
     }
 }
 
+// Shared: every task of a page has the same large template.
 impl Loader<TemplateId> for Batches {
-    type Value = Template;
+    type Value = Arc<Template>;
     type Error = ApiError;
 
-    async fn load(&self, keys: &[TemplateId]) -> Result<HashMap<TemplateId, Template>, ApiError> {
-        Ok(template::find_all(&self.app.db, keys).await?)
+    async fn load(&self, keys: &[TemplateId]) -> Result<HashMap<TemplateId, Arc<Template>>, ApiError> {
+        let found = template::find_all(&self.app.db, keys).await?;
+        Ok(found.into_iter().map(|(id, template)| (id, Arc::new(template))).collect())
     }
 }
 
@@ -88,13 +90,13 @@ impl Loader<AssetId> for Batches {
 pub(in crate::graphql) struct CurrentTemplate(pub(in crate::graphql) ProjectId, pub(in crate::graphql) i32);
 
 impl Loader<CurrentTemplate> for Batches {
-    type Value = Template;
+    type Value = Arc<Template>;
     type Error = ApiError;
 
-    async fn load(&self, keys: &[CurrentTemplate]) -> Result<HashMap<CurrentTemplate, Template>, ApiError> {
+    async fn load(&self, keys: &[CurrentTemplate]) -> Result<HashMap<CurrentTemplate, Arc<Template>>, ApiError> {
         let pairs: Vec<_> = keys.iter().map(|CurrentTemplate(project, version)| (*project, *version)).collect();
         let found = template::current(&self.app.db, &pairs).await?;
-        Ok(found.into_values().map(|row| (CurrentTemplate(row.project, row.version), row)).collect())
+        Ok(found.into_values().map(|row| (CurrentTemplate(row.project, row.version), Arc::new(row))).collect())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Projects, members, templates.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, InputObject, Object, OneofObject, SimpleObject};
 
 use crate::{
@@ -168,6 +170,6 @@ impl ProjectMutation {
             tools: input.tools.into_iter().map(Into::into).collect(),
         };
         let template = template::publish(ctx.app(), viewer, new).await?;
-        Ok(PublishTemplatePayload { template: Template(template), losses: Vec::new() })
+        Ok(PublishTemplatePayload { template: Template(Arc::new(template)), losses: Vec::new() })
     }
 }

@@ -1,5 +1,7 @@
 //! The Relay node interface.
 
+use std::sync::Arc;
+
 use async_graphql::{ID, Interface};
 
 use crate::{
@@ -32,7 +34,7 @@ impl From<node::Node> for Node {
             node::Node::User(user) => Self::User(User(user)),
             node::Node::AccessToken(token) => Self::AccessToken(AccessToken(token)),
             node::Node::Project(project) => Self::Project(Project(project)),
-            node::Node::Template(template) => Self::Template(Template(template)),
+            node::Node::Template(template) => Self::Template(Template(Arc::new(template))),
             node::Node::Asset(asset) => Self::Asset(Asset(asset)),
             node::Node::Task(task) => Self::Task(Task(task)),
         }

@@ -1,5 +1,7 @@
 //! Projects.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
@@ -93,7 +95,13 @@ impl Project {
         let page = arguments(first, after, last, before).parse(list::TEMPLATES)?;
         let slice = ctx.loaders().get(TemplatesOfProject(self.0.id, page)).await?;
         let total = Total::Of(Children::Templates(self.0.id));
-        Ok(connection(list::TEMPLATES, slice, total, |template| template.version, Template))
+        Ok(connection(
+            list::TEMPLATES,
+            slice,
+            total,
+            |template| template.version,
+            |template| Template(Arc::new(template)),
+        ))
     }
 
     /// Who is in it.

@@ -1,5 +1,7 @@
 //! Template versions: what may be drawn, and its input.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
@@ -16,7 +18,7 @@ use crate::{
 };
 
 /// One version of a project's ontology. It never changes; tasks keep the one they were made with.
-pub(in crate::graphql) struct Template(pub(in crate::graphql) repo::template::Template);
+pub(in crate::graphql) struct Template(pub(in crate::graphql) Arc<repo::template::Template>);
 
 #[Object]
 impl Template {

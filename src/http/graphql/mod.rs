@@ -48,18 +48,20 @@ async fn respond(
     body: Body,
     media_type: MediaType,
 ) -> Result<Response, HttpError> {
+    if !server.is_open() {
+        return Err(HttpError::from(crate::service::ServiceError::Unavailable("the server is starting")));
+    }
+    // Before the body is read: nobody may have much of it parsed without saying who they are.
+    let viewer = auth::viewer(server, &parts.headers).await?;
+    let limit = if viewer.is_some() { limits::BODY_BYTES } else { limits::ANONYMOUS_BODY_BYTES };
     let request = match parts.method {
         Method::GET => request::from_query(parts.uri.query().unwrap_or_default())?,
-        Method::POST => request::from_body(&parts.headers, &read(body).await?)?,
+        Method::POST => request::from_body(&parts.headers, &read(body, limit).await?)?,
         _ => {
             let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "use POST or GET");
             return Err(error.with_header(header::ALLOW, HeaderValue::from_static("POST, GET")));
         }
     };
-    if !server.is_open() {
-        return Err(HttpError::from(crate::service::ServiceError::Unavailable("the server is starting")));
-    }
-    let viewer = auth::viewer(server, &parts.headers).await?;
     if let Some(viewer) = &viewer {
         tracing::Span::current().record("user", tracing::field::display(viewer.user.id));
     }
@@ -73,22 +75,22 @@ async fn respond(
     write(&response, media_type)
 }
 
-async fn read(body: Body) -> Result<Bytes, HttpError> {
+async fn read(body: Body, limit: usize) -> Result<Bytes, HttpError> {
     let mut chunks = body.into_data_stream();
     let (mut bytes, mut seen) = (BytesMut::new(), 0_usize);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| HttpError::bad_request("the body broke off"))?;
         seen = seen.saturating_add(chunk.len());
-        if seen <= limits::BODY_BYTES {
+        if seen <= limit {
             bytes.extend_from_slice(&chunk);
         } else if seen > limits::FORGOTTEN_BYTES {
             break;
         }
     }
-    if seen <= limits::BODY_BYTES {
+    if seen <= limit {
         return Ok(bytes.freeze());
     }
-    let message = format!("the body has more than {} bytes", limits::BODY_BYTES);
+    let message = format!("the body has more than {limit} bytes");
     Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::PayloadTooLarge, message))
 }
 
