@@ -90,6 +90,8 @@ async fn a_body_that_is_too_large_is_refused_and_the_client_learns_why(database:
     }
     let fits = post(&project, named(5_000_000).to_string()).await;
     watch.refused("a name of 5 MB", &fits, "BAD_USER_INPUT", "name").await;
+    let nobody = app.anonymous(&format!("{{ __typename }} # {}", "x".repeat(70_000)), json!({})).await;
+    watch.refused("70 KB from nobody", &nobody, "PAYLOAD_TOO_LARGE", "").await;
 }
 
 async fn only_json_is_taken_because_forms_can_be_forged(database: Database) {

@@ -139,9 +139,13 @@ async fn projects_are_listed_to_their_members_only(database: Database) {
 async fn an_archived_project_takes_no_more_work(database: Database) {
     let app = TestApp::new(database).await;
     let project = app.project(&app.admin().await, Media::Text).await;
+    let kept = project.text_tasks(1).await;
     let change = |state: &str| json!({ "projectId": project.id, "state": state });
     project.manager.mutate("updateProject", change("ARCHIVED"), "project { state }").await.get("updateProject");
     let task = json!([{ "data": { "text": "x" } }]);
+    let urgent = json!({ "taskIds": kept, "priority": 1 });
+    project.manager.mutate("updateTasks", urgent, "tasks { id }").await.assert_error("INVALID_TRANSITION", "taskIds");
+    project.archive(kept, true).await.assert_error("INVALID_TRANSITION", "taskIds");
     project.create_tasks(task.clone()).await.assert_error("INVALID_TRANSITION", "projectId");
     project.request_upload("a.txt", "text/plain", 1).await.assert_error("INVALID_TRANSITION", "projectId");
     project.manager.mutate("updateProject", change("ACTIVE"), "project { state }").await.get("updateProject");

@@ -24,6 +24,7 @@ on_both_databases![
     a_session_unused_for_half_an_hour_ends,
     using_a_session_writes_at_most_once_a_minute,
     signing_out_ends_this_session_or_all,
+    an_ended_cookie_is_taken_back,
 ];
 
 const PASSWORD: &str = "correct horse battery";
@@ -308,6 +309,22 @@ async fn using_a_session_writes_at_most_once_a_minute(database: Database) {
         ana.whoami().await.get("viewer.id");
         assert_eq!(app.statements() - before, want, "{case}");
     }
+}
+
+async fn an_ended_cookie_is_taken_back(database: Database) {
+    let app = TestApp::new(database).await;
+    let (boss, ana) = (app.admin().await, app.person("ana").await);
+    let session = app.signed_in(&boss, &ana).await;
+    let ask = async || {
+        let request = app.http.post(app.url("/graphql")).json(&json!({ "query": "{ viewer { id } }" }));
+        request.header(header::COOKIE, format!("concord_session={}", session.token)).send().await.unwrap()
+    };
+    assert_eq!(ask().await.status(), 200);
+    session.sign_out(false).await.get("signOut.ended");
+    let refused = ask().await;
+    assert_eq!(refused.status(), 401);
+    let cookie = refused.headers()[header::SET_COOKIE].to_str().unwrap();
+    assert!(cookie.starts_with("concord_session=;") && cookie.contains("Max-Age=0"), "{cookie}");
 }
 
 async fn signing_out_ends_this_session_or_all(database: Database) {

@@ -6,13 +6,14 @@ use futures::future::join_all;
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 
-use crate::harness::{Database, Media, TestApp, assert_counters, eventually, id_of, on_both_databases};
+use crate::harness::{Database, Media, Project, TestApp, assert_counters, eventually, id_of, on_both_databases};
 
 on_both_databases![
     tasks_made_by_eight_at_once_are_made_once,
     tasks_archived_and_unarchived_by_eight_at_once_end_in_one_state,
     templates_published_at_once_get_versions_in_a_row;
     only postgres:
+    a_manager_removed_while_a_request_waits_is_none_any_more,
     batches_that_meet_halfway_do_not_wait_for_one_another,
 ];
 
@@ -53,6 +54,30 @@ async fn tasks_made_by_eight_at_once_are_made_once(database: Database) {
 
 /// Two batches of the same tasks in opposite orders are held up at the one in the middle. Came they to their tasks in
 /// the order they were sent, each would then hold what the other needs next.
+async fn a_manager_removed_while_a_request_waits_is_none_any_more(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    let max = app.person("max").await;
+    project.set_member(&max, json!("MANAGER")).await.get("setMember");
+    let run_by_max = Project { manager: max.clone(), ..project.clone() };
+    let gate = app.database.connect().await.begin().await.unwrap();
+    let (project_id, max_id) = (app.literal(&project.id), app.literal(&max.id));
+    gate.execute_unprepared(&format!("SELECT 1 FROM project WHERE id = {project_id} FOR UPDATE")).await.unwrap();
+    let out = format!("DELETE FROM project_member WHERE project_id = {project_id} AND user_id = {max_id}");
+    gate.execute_unprepared(&out).await.unwrap();
+    let opened = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+          AND wait_event_type = 'Lock'";
+        eventually("the request to wait", async || (app.rows::<(i64,)>(waiting).await == [(1,)]).then_some(())).await;
+        gate.commit().await.unwrap();
+    };
+    let late = json!([{ "data": { "text": "too late" } }]);
+    let (answer, ()) = tokio::join!(run_by_max.create_tasks(late), opened);
+    answer.assert_error("NOT_FOUND", "projectId");
+    let query = "query($id: ID!) { tasks(projectId: $id, first: 1) { totalCount } }";
+    assert_eq!(project.manager.send(query, json!({ "id": project.id })).await.get("tasks.totalCount"), 0);
+}
+
 async fn batches_that_meet_halfway_do_not_wait_for_one_another(database: Database) {
     let app = TestApp::new(database).await;
     let project = app.project(&app.admin().await, Media::Text).await;

@@ -9,7 +9,7 @@ on_both_databases![
     people_change_their_own_name_and_password_only,
     admins_change_everybody_but_do_not_lock_themselves_out,
     a_disabled_user_is_out_at_once_with_every_credential,
-    a_password_set_by_an_admin_ends_the_sessions,
+    a_new_password_ends_the_other_sessions,
     users_are_listed_to_admins_only,
     an_address_is_seen_by_oneself_by_managers_and_by_admins,
 ];
@@ -135,12 +135,14 @@ async fn a_disabled_user_is_out_at_once_with_every_credential(database: Database
     app.sign_in_by_link(&links[1]).await.get("signIn.token");
 }
 
-async fn a_password_set_by_an_admin_ends_the_sessions(database: Database) {
+async fn a_new_password_ends_the_other_sessions(database: Database) {
     let app = TestApp::new(database).await;
     let (boss, ana) = (app.admin().await, app.person("ana").await);
     let session = app.signed_in(&boss, &ana).await;
+    let elsewhere = app.signed_in(&boss, &ana).await;
     session.update_user(&ana, json!({ "password": "my own new password" })).await.get("updateUser.user");
     session.whoami().await.get("viewer.id");
+    elsewhere.whoami().await.assert_error("UNAUTHENTICATED", "");
     boss.update_user(&ana, json!({ "password": PASSWORD })).await.get("updateUser.user");
     session.whoami().await.assert_error("UNAUTHENTICATED", "");
     ana.whoami().await.get("viewer.id");
