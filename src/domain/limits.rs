@@ -5,6 +5,13 @@
 
 use std::time::Duration;
 
+/// Open connections of one address.
+pub const CONNECTIONS: usize = 20_000;
+/// How long a client may take to send the head of a request, also on a connection kept open after another: longer than
+/// the minute that load balancers keep theirs.
+pub const HEADER_TIME: Duration = Duration::from_secs(75);
+/// How long no connection is accepted after the system had no room for one.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 /// Bytes of the body of a GraphQL request.
 pub const BODY_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of such a body from somebody who carries no credential: enough to sign in.

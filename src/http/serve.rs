@@ -1,10 +1,27 @@
-//! Serving the routes on bound sockets until told to stop.
+//! Serving the routes on bound sockets until told to stop: with a limit on open connections, and on how long a client
+//! may take to say what it wants.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::watch};
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
+use tower::Service;
 
-use crate::http::{Server, admin_router, router};
+use crate::{
+    domain::limits,
+    http::{Server, admin_router, router},
+};
 
 /// Serves both addresses; when `stop` turns true, takes no more connections and ends once running requests have.
 ///
@@ -16,14 +33,138 @@ pub async fn serve(
     admin: TcpListener,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let routes = router(server.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let public = axum::serve(public, routes).with_graceful_shutdown(stopped(stop.clone()));
-    let admin = axum::serve(admin, admin_router(server)).with_graceful_shutdown(stopped(stop));
-    tokio::try_join!(public.into_future(), admin.into_future())?;
+    let bounds = Bounds { connections: limits::CONNECTIONS, header_time: limits::HEADER_TIME };
+    let public = listen(public, router(server.clone()), bounds, stop.clone());
+    let admin = listen(admin, admin_router(server), bounds, stop);
+    tokio::try_join!(public, admin)?;
     Ok(())
 }
 
-async fn stopped(mut stop: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a reason to stop as well.
-    let _ = stop.wait_for(|stop| *stop).await;
+/// What one address takes.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    connections: usize,
+    header_time: Duration,
+}
+
+async fn listen(
+    listener: TcpListener,
+    routes: Router,
+    bounds: Bounds,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(bounds.header_time);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(bounds.header_time);
+    let running = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(bounds.connections));
+    loop {
+        // An error means that the sender is gone, which is a reason to stop as well.
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted?,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let Some((stream, address, place)) = accepted else { continue };
+        let mut routes = routes.clone();
+        let service = tower::service_fn(move |mut request: Request<_>| {
+            request.extensions_mut().insert(ConnectInfo(address));
+            routes.call(request)
+        });
+        let connection =
+            builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
+        let connection = running.watch(connection.into_owned());
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    running.shutdown().await;
+    Ok(())
+}
+
+/// The next connection, once there is a place for it; none when it was gone before it was looked at.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)>> {
+    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+    match listener.accept().await {
+        Ok((stream, address)) => {
+            // Answers are written whole: waiting for more to send along only delays them.
+            Ok(stream.set_nodelay(true).is_ok().then_some((stream, address, place)))
+        }
+        Err(error) if is_of_the_connection(&error) => Ok(None),
+        Err(error) => {
+            // Out of file descriptors, as a rule: give requests time to end.
+            tracing::warn!(%error, "cannot accept connections");
+            tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+            Ok(None)
+        }
+    }
+}
+
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const PATIENT: Duration = Duration::from_secs(30);
+
+    async fn serving(bounds: Bounds) -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<io::Result<()>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let routes =
+            Router::new().route("/", get(|ConnectInfo(from): ConnectInfo<SocketAddr>| async move { from.to_string() }));
+        (address, stop, tokio::spawn(listen(listener, routes, bounds, stopped)))
+    }
+
+    /// What comes until the server closes the connection.
+    async fn rest(stream: &mut TcpStream) -> String {
+        let mut text = String::new();
+        tokio::time::timeout(PATIENT, stream.read_to_string(&mut text)).await.expect("the server closes").unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn who_does_not_say_what_they_want_is_left() {
+        let (address, _stop, _) = serving(Bounds { connections: 10, header_time: Duration::from_millis(100) }).await;
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        silent.write_all(b"GET / HT").await.unwrap();
+        assert_eq!(rest(&mut silent).await, "");
+    }
+
+    #[tokio::test]
+    async fn a_connection_too_many_waits_for_its_place() {
+        let (address, _stop, _) = serving(Bounds { connections: 1, header_time: PATIENT }).await;
+        let first = TcpStream::connect(address).await.unwrap();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(200), second.readable()).await;
+        assert!(early.is_err(), "there is no place yet");
+        drop(first);
+        let answer = rest(&mut second).await;
+        assert!(answer.ends_with(&second.local_addr().unwrap().to_string()), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn stopping_waits_for_a_request_that_runs() {
+        let (address, stop, served) = serving(Bounds { connections: 10, header_time: PATIENT }).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        client.readable().await.unwrap();
+        stop.send(true).unwrap();
+        assert!(rest(&mut client).await.starts_with("HTTP/1.1 200"));
+        tokio::time::timeout(PATIENT, served).await.expect("the listener ends").unwrap().unwrap();
+    }
 }
