@@ -25,6 +25,7 @@ mod field_coverage;
 mod file_downloads;
 mod graphql_over_http_audit;
 mod http_behaviour;
+mod http_operation;
 mod page_walks;
 mod project_settings;
 mod schema_migration;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         file_downloads::trials(),
         graphql_over_http_audit::trials(),
         http_behaviour::trials(),
+        http_operation::trials(),
         page_walks::trials(),
         project_settings::trials(),
         schema_migration::trials(),

@@ -3,6 +3,7 @@
 mod answer;
 mod app;
 pub(crate) mod coverage;
+mod http;
 mod people;
 pub(crate) mod postgres;
 mod process;
@@ -19,6 +20,7 @@ use std::{future::Future, pin::Pin, process::ExitCode};
 
 pub(crate) use answer::Answer;
 pub(crate) use app::{Database, TestApp};
+pub(crate) use http::read;
 use libtest_mimic::{Arguments, Trial};
 pub(crate) use people::Person;
 pub(crate) use recount::assert_counters;
