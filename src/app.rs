@@ -94,15 +94,16 @@ fn sqlite_path(url: &str) -> Option<&str> {
 /// # Errors
 /// When a backend cannot be opened or an address is taken.
 pub async fn start(config: &Config, on_resolve: Option<OnResolve>) -> anyhow::Result<Running> {
-    let app = use_cases(config).await?;
-    let closed = config.mode == crate::config::Mode::Release;
-    let api = Api::new(app.clone(), Options { closed, on_resolve });
-    let server = Server::new(config, app, api, Metrics::new()?);
     let listener = TcpListener::bind(config.listen_addr).await;
     let listener = listener.with_context(|| format!("cannot listen on {} (LISTEN_ADDR)", config.listen_addr))?;
     let admin = TcpListener::bind(config.admin_addr).await;
     let admin = admin.with_context(|| format!("cannot listen on {} (ADMIN_ADDR)", config.admin_addr))?;
     let (address, admin_address) = (listener.local_addr()?, admin.local_addr()?);
+    let config = &config.bound_to(address);
+    let app = use_cases(config).await?;
+    let closed = config.mode == crate::config::Mode::Release;
+    let api = Api::new(app.clone(), Options { closed, on_resolve });
+    let server = Server::new(config, app, api, Metrics::new()?);
     let (stop, stopped) = watch::channel(false);
     let doors = tokio::spawn(http::serve(server.clone(), listener, admin, stopped));
     let leave = if closed { LEAVE } else { Duration::ZERO };

@@ -39,7 +39,7 @@ impl Server {
     /// Starts on SQLite, or on a PostgreSQL whose schema is brought up first.
     pub(crate) async fn start(database: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let free = || format!("127.0.0.1:{}", crate::postgres::free_port());
         let (listen, admin) = (free(), free());
         let sqlite = format!("sqlite://{}", folder.path().join("concord.db").display());
         let environment: Vec<(String, String)> = [

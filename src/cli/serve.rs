@@ -11,7 +11,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     let running = app::start(config, None).await?;
     tracing::info!(address = %running.address, admin = %running.admin_address, "listening");
     tokio::select! {
-        link = running.open() => greet(config, link?.map(|link| link.url).as_deref())?,
+        link = running.open() => greet(&running.server.app().public_url, link?.map(|link| link.url).as_deref())?,
         _ = terminate.recv() => return running.stop().await,
         _ = interrupt.recv() => return running.stop().await,
     }
@@ -27,8 +27,8 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     }
 }
 
-fn greet(config: &Config, link: Option<&str>) -> anyhow::Result<()> {
-    print(&format!("Concord serves at {}", config.public_url))?;
+fn greet(public_url: &str, link: Option<&str>) -> anyhow::Result<()> {
+    print(&format!("Concord serves at {public_url}"))?;
     match link {
         Some(link) => print(&format!("Sign in, once, within a day: {link}")),
         None => print("Another sign-in link: concord user sign-in-link --email admin@localhost"),

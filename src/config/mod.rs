@@ -84,6 +84,17 @@ impl Config {
         };
         source.finish(config)
     }
+
+    /// The same once its address is bound: a port of 0 lets the system choose one, which the public URL then names.
+    #[must_use]
+    pub fn bound_to(&self, address: SocketAddr) -> Self {
+        let mut config = self.clone();
+        if config.listen_addr.port() == 0 {
+            config.public_url = config.public_url.replace(&config.listen_addr.to_string(), &address.to_string());
+            config.listen_addr = address;
+        }
+        config
+    }
 }
 
 fn database_url(source: &mut Source) -> String {
@@ -175,6 +186,15 @@ mod tests {
         assert_eq!(load(&[("LISTEN_ADDR", "0.0.0.0:80")]).unwrap().mode, Mode::Release);
         let forced = [("LISTEN_ADDR", "0.0.0.0:80"), ("CONCORD_MODE", "development")];
         assert_eq!(load(&forced).unwrap().mode, Mode::Development);
+    }
+
+    #[test]
+    fn a_port_chosen_by_the_system_is_part_of_the_public_url() {
+        let config = load(&[("LISTEN_ADDR", "127.0.0.1:0"), ("HTTP_BASE_PATH", "/label")]).unwrap();
+        let bound = config.bound_to(SocketAddr::from(([127, 0, 0, 1], 4321)));
+        assert_eq!(bound.public_url, "http://127.0.0.1:4321/label");
+        let known = load(&[("LISTEN_ADDR", "127.0.0.1:0"), ("PUBLIC_URL", "https://label.example")]).unwrap();
+        assert_eq!(known.bound_to(bound.listen_addr).public_url, "https://label.example");
     }
 
     #[test]

@@ -81,13 +81,7 @@ impl TestApp {
             ("ADMIN_ADDR", "127.0.0.1:0"),
         ];
         let pairs = defaults.iter().chain(keys).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let mut config = Config::load(pairs.collect::<BTreeMap<_, _>>()).expect("the test's configuration is right");
-        // The port is known only once it is bound, and signed URLs name it: take a free one first.
-        if config.listen_addr.port() == 0 {
-            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            config.listen_addr = free;
-            config.public_url = config.public_url.replace("127.0.0.1:0", &free.to_string());
-        }
+        let config = Config::load(pairs.collect::<BTreeMap<_, _>>()).expect("the test's configuration is right");
         let running = app::start(&config, Some(coverage::recorder())).await.expect("Concord starts");
         let first_link = running.open().await.expect("Concord opens").map(|link| link.url);
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();

@@ -92,7 +92,7 @@ impl Postgres {
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
         let programs = programs();
         let folder = tempfile::Builder::new().prefix("concord-pg-").tempdir().unwrap().keep();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(&folder));
         }
@@ -183,6 +183,19 @@ impl Postgres {
         drop(keeper.stdin.take());
         let _ = keeper.wait();
     }
+}
+
+/// A port that nothing listens on, below those the system gives to outgoing connections: one of them could take it
+/// between the look and the use.
+pub(crate) fn free_port() -> u16 {
+    const FIRST: u32 = 12_000;
+    const PORTS: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Another run at the same time begins elsewhere.
+    let begin = std::process::id() * 101;
+    let mut ports = (0..PORTS).map(|_| FIRST + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS);
+    let mut free = ports.by_ref().filter_map(|port| u16::try_from(port).ok());
+    free.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 /// Debian keeps the server's programs out of PATH, in one folder a version: the newest.

@@ -1,14 +1,11 @@
 //! Concord as people run it: the binary, in a process of its own.
 
-use std::{
-    net::TcpListener,
-    process::{Child, Command, Output, Stdio},
-};
+use std::process::{Child, Command, Output, Stdio};
 
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::harness::Database;
+use crate::harness::{Database, postgres};
 
 impl Database {
     /// The `concord` binary over this database, with these arguments and nothing of this process's environment.
@@ -36,7 +33,7 @@ impl Database {
 }
 
 fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", postgres::free_port())
 }
 
 /// A server that ends with this value.
