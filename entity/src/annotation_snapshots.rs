@@ -15,6 +15,7 @@ pub struct Model {
     pub payload: Json,
     pub by_user: Option<Uuid>,
     pub at: DateTimeUtc,
+    pub fence: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -14,9 +14,9 @@ pub struct Model {
     pub actor: String,
     pub role: String,
     pub fence: i32,
+    pub request_id: Option<String>,
     pub created_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,
-    pub ended_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

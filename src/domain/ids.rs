@@ -89,6 +89,16 @@ ids! {
     AssetId = "asset";
     /// A task.
     TaskId = "task";
+    /// One person's turn on one slot.
+    AssignmentId = "asgn";
+    /// A labeling session.
+    SessionId = "sess";
+    /// An annotation; clients make these themselves.
+    AnnotationId = "ann";
+    /// A snapshot.
+    SnapshotId = "snap";
+    /// A verdict.
+    ReviewId = "rev";
 }
 
 impl AnyId {

@@ -148,3 +148,26 @@ pub const EXTERNAL_ID_CHARS: usize = 500;
 pub const PRIORITY: std::ops::RangeInclusive<i32> = -1_000_000..=1_000_000;
 /// Years of a time that a client sends: what both databases can hold.
 pub const YEARS: std::ops::RangeInclusive<i32> = 0..=9_999;
+
+/// Edits of one `saveAnnotations`.
+pub const EDITS: usize = 500;
+/// How long a labeling session without a sign of life counts as open.
+pub const SESSION_TTL: Duration = Duration::from_secs(30 * 60);
+/// Open labeling sessions of one person that are shown.
+pub const OPEN_SESSIONS: u64 = 200;
+/// How long a lease runs on while its session is PAUSED, in seconds.
+pub const PAUSE_SECONDS: i64 = 900;
+/// How long a claim's `requestId` is remembered, in seconds.
+pub const REQUEST_ID_SECONDS: i64 = 24 * 60 * 60;
+/// Characters of a claim's `requestId`.
+pub const CLAIM_REQUEST_ID_CHARS: usize = 200;
+/// Characters of a reason or a review's comment.
+pub const REASON_CHARS: usize = 2_000;
+/// Leases and reviews that ran out which one look of the reaper takes.
+pub const REAPED: u64 = 200;
+/// How often the reaper looks for leases that ran out.
+pub const REAP_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the reconciler looks for what a crash or a removed member left behind.
+pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
+/// Rows the reconciler mends at a time.
+pub const RECONCILED: u64 = 500;

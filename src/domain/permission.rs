@@ -7,6 +7,10 @@ use crate::domain::words::Role;
 pub enum Action {
     /// See the project and all in it.
     Read,
+    /// Claim, join, edit, submit, skip, release, withdraw one's own.
+    Label,
+    /// Review the work of others.
+    Review,
     /// Change name, state and settings.
     ChangeSettings,
     /// Publish a template version.
@@ -45,6 +49,8 @@ impl Standing {
 fn least_role(action: Action) -> Option<Role> {
     match action {
         Action::Read => Some(Role::Viewer),
+        Action::Label => Some(Role::Annotator),
+        Action::Review => Some(Role::Reviewer),
         Action::ChangeSettings
         | Action::PublishTemplate
         | Action::ManageAssets
@@ -63,6 +69,8 @@ mod tests {
         use {Action as A, Role as R};
         for (action, allowed) in [
             (A::Read, &[R::Viewer, R::Annotator, R::Reviewer, R::Manager][..]),
+            (A::Label, &[R::Annotator, R::Reviewer, R::Manager]),
+            (A::Review, &[R::Reviewer, R::Manager]),
             (A::ChangeSettings, &[R::Manager]),
             (A::PublishTemplate, &[R::Manager]),
             (A::ManageAssets, &[R::Manager]),

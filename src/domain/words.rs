@@ -126,6 +126,102 @@ words! {
         Required,
     }
 
+    /// One person's turn on one slot.
+    AssignmentState {
+        /// At work.
+        Leased,
+        /// Handed in.
+        Submitted,
+        /// Closed without work.
+        Skipped,
+        /// Given back.
+        Released,
+        /// Run out.
+        Expired,
+        /// Ended by a manager, or with the task.
+        Revoked,
+        /// Handed in and accepted.
+        Accepted,
+        /// Handed in and rejected.
+        Rejected,
+    }
+
+    /// Where a labeling session stands.
+    SessionState {
+        /// Edits are taken.
+        Active,
+        /// Edits wait; the lease runs on for a while without a sign of life.
+        Paused,
+        /// Its lease or review has ended.
+        Completed,
+    }
+
+    /// In which part somebody has a task open.
+    SessionRole {
+        /// Holds the slot.
+        Holder,
+        /// Joined the holder of a SHARED task.
+        Collaborator,
+        /// Reviews the task.
+        Reviewer,
+    }
+
+    /// Where an annotation comes from.
+    AnnotationSource {
+        /// A person drew it.
+        Human,
+        /// A model made it.
+        Model,
+        /// An import brought it.
+        Import,
+    }
+
+    /// What became of an edit.
+    EditOutcome {
+        /// Taken as it is.
+        Applied,
+        /// Joined with what others changed meanwhile.
+        Merged,
+        /// Kept beside the current state until a person decides.
+        Conflict,
+        /// Refused; nothing changed.
+        Rejected,
+    }
+
+    /// What a reviewer says of a slot.
+    ReviewVerdict {
+        /// The work is right.
+        Accept,
+        /// The work goes back to its annotator.
+        Reject,
+    }
+
+    /// Why a snapshot was taken.
+    SnapshotReason {
+        /// The work was handed in.
+        Submit,
+        /// The work was judged.
+        Verdict,
+        /// The task was opened again.
+        Reopen,
+        /// Before an older snapshot took its place.
+        Restore,
+    }
+
+    /// Why a claim got nothing.
+    NoTaskReason {
+        /// Nothing waits.
+        QueueEmpty,
+        /// What waits, this person holds, finished or skipped already.
+        AllDoneByYou,
+        /// This person holds as many slots of the project as one may.
+        LeaseLimit,
+        /// The project hands out nothing now.
+        ProjectPaused,
+        /// That very task is not to be had.
+        NotAvailable,
+    }
+
     /// What an annotation is geometrically.
     Kind {
         /// Rectangle in a picture, rotated about its centre.

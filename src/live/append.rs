@@ -23,7 +23,7 @@ pub struct Changes {
     project: ProjectId,
     by: Option<UserId>,
     events: Vec<NewEvent>,
-    counts: BTreeMap<(i32, &'static str), i64>,
+    counts: BTreeMap<i32, BTreeMap<Counter, i64>>,
 }
 
 impl Changes {
@@ -44,7 +44,7 @@ impl Changes {
 
     /// A counter of a task's stream moves.
     pub fn count(&mut self, stream: i32, counter: Counter, delta: i64) {
-        *self.counts.entry((stream, counter.as_str())).or_default() += delta;
+        *self.counts.entry(stream).or_default().entry(counter).or_default() += delta;
     }
 
     /// Takes the positions, stream by stream in ascending order (the lock order), and writes everything. The caller
@@ -53,24 +53,29 @@ impl Changes {
     /// # Errors
     /// [`RepoError`] of the database.
     pub async fn append(self, txn: &Txn) -> Result<(), RepoError> {
-        let Self { project, by, events, counts } = self;
+        let Self { project, by, events, mut counts } = self;
         let mut streams: BTreeMap<i32, Vec<NewEvent>> = BTreeMap::new();
         for event in events {
             streams.entry(event.stream).or_default().push(event);
         }
-        // A counter's row is written under its stream's lock, whether or not the stream gets an event.
-        for (stream, _) in counts.keys() {
+        // Counters move with their stream, whether or not it gets an event.
+        for stream in counts.keys() {
             streams.entry(*stream).or_default();
+        }
+        let mut deltas = |stream| -> Vec<(Counter, i64)> {
+            counts.remove(&stream).unwrap_or_default().into_iter().filter(|(_, delta)| *delta != 0).collect()
+        };
+        if streams.len() == 1
+            && let Some((stream, events)) = streams.pop_first()
+        {
+            return event::append(txn, project, by, stream, events, &deltas(stream)).await;
         }
         let mut placed = Vec::new();
         for (stream, events) in streams {
             let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-            let top = event::take_positions(txn, project, stream, count).await?;
+            let top = event::take_positions(txn, project, stream, count, &deltas(stream)).await?;
             placed.extend((top - count + 1..).zip(events));
         }
-        event::insert(txn, project, by, placed).await?;
-        let deltas = counts.into_iter().filter(|(_, delta)| *delta != 0);
-        event::add_counts(txn, project, deltas.map(|((stream, counter), delta)| (stream, counter, delta)).collect())
-            .await
+        event::insert(txn, project, by, placed).await
     }
 }

@@ -1,19 +1,22 @@
-//! Event streams and the counters beside them.
+//! Event streams and the counters in their rows.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use entity::{
     event::{Column, Entity, Model},
-    event_stream, instance, stream_count,
+    event_stream, instance,
 };
 use sea_orm::{
     ColumnTrait, EntityTrait,
-    sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, UnionType},
+    sea_query::{
+        CommonTableExpression, Expr, ExprTrait, Order, Query, SelectStatement, UnionType, UpdateStatement, WithClause,
+    },
 };
 
 use crate::{
     domain::{
+        counter::Counter,
         ids::{ProjectId, TaskId, UserId},
         words::EventType,
     },
@@ -95,23 +98,91 @@ pub async fn create_streams(conn: &impl Conn, project: ProjectId, streams: i32) 
     sql::insert_all(conn, event_stream::Entity, [C::ProjectId, C::Number, C::Top, C::Bottom], rows).await
 }
 
-/// Takes `count` positions at the end of a stream and gives the last; the stream's row stays locked until the
-/// transaction ends, which makes positions free of gaps and equal to the order of commits.
+/// Takes `count` positions at the end of a stream, moves its counters, and gives the last position; the stream's row stays
+/// locked until the transaction ends, which makes positions free of gaps and equal to the order of commits.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn take_positions(conn: &impl Conn, project: ProjectId, stream: i32, count: i64) -> Result<i64, RepoError> {
-    use event_stream::Column as C;
-    let update = Query::update()
-        .table(event_stream::Entity)
-        .value(C::Top, Expr::col(C::Top).add(count))
-        .and_where(C::ProjectId.eq(project.0))
-        .and_where(C::Number.eq(stream))
-        .returning_col(C::Top)
-        .to_owned();
+pub async fn take_positions(
+    conn: &impl Conn,
+    project: ProjectId,
+    stream: i32,
+    count: i64,
+    counts: &[(Counter, i64)],
+) -> Result<i64, RepoError> {
+    let update = take(project, stream, count, counts);
     let row = conn.query_one(&update).await?.ok_or(RepoError::NotFound)?;
     Ok(row.try_get("", "top")?)
 }
+
+fn take(project: ProjectId, stream: i32, count: i64, counts: &[(Counter, i64)]) -> UpdateStatement {
+    use event_stream::Column as C;
+    let mut update = Query::update();
+    update.table(event_stream::Entity).value(C::Top, Expr::col(C::Top).add(count));
+    for (counter, delta) in counts {
+        update.value(counter.column(), Expr::col(counter.column()).add(*delta));
+    }
+    update.and_where(C::ProjectId.eq(project.0)).and_where(C::Number.eq(stream)).returning_col(C::Top).to_owned()
+}
+
+/// As [`take_positions`] and [`insert`] for the events of one stream, in one round trip where the database can
+/// (PostgreSQL: an UPDATE inside the INSERT).
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn append(
+    conn: &impl Conn,
+    project: ProjectId,
+    by: Option<UserId>,
+    stream: i32,
+    events: Vec<NewEvent>,
+    counts: &[(Counter, i64)],
+) -> Result<(), RepoError> {
+    let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+    if conn.is_sqlite() || events.is_empty() {
+        let top = take_positions(conn, project, stream, count, counts).await?;
+        return insert(conn, project, by, (top - count + 1..).zip(events).collect()).await;
+    }
+    // The places of the events in front of the new top, resolved inside the statement.
+    let mut rows: Option<SelectStatement> = None;
+    for (place, event) in (1 - count..=0).zip(events) {
+        let row = Query::select()
+            .expr(value(project.0))
+            .expr(value(stream))
+            .expr(Expr::col("top").add(place))
+            .expr(value(event.event_type.as_str()))
+            .expr(value(event.task.map(|id| id.0)))
+            .expr(value(by.map(|id| id.0)))
+            .expr(clock::now(conn))
+            .expr(value(event.payload))
+            .from("taken")
+            .to_owned();
+        match &mut rows {
+            None => rows = Some(row),
+            Some(rows) => {
+                rows.union(UnionType::All, row);
+            }
+        }
+    }
+    let Some(rows) = rows else { return Ok(()) };
+    let mut insert = Query::insert();
+    insert.into_table(Entity).columns(COLUMNS);
+    insert.select_from(rows).map_err(|error| RepoError::Corrupt(error.to_string()))?;
+    let taken = CommonTableExpression::new().table_name("taken").query(take(project, stream, count, counts)).to_owned();
+    conn.execute(&insert.with(WithClause::new().cte(taken).to_owned())).await?;
+    Ok(())
+}
+
+const COLUMNS: [Column; 8] = [
+    Column::ProjectId,
+    Column::Stream,
+    Column::Position,
+    Column::Type,
+    Column::TaskId,
+    Column::ByUser,
+    Column::At,
+    Column::Payload,
+];
 
 /// Writes events at the positions taken for them.
 ///
@@ -123,16 +194,6 @@ pub async fn insert(
     by: Option<UserId>,
     events: Vec<(i64, NewEvent)>,
 ) -> Result<(), RepoError> {
-    let columns = [
-        Column::ProjectId,
-        Column::Stream,
-        Column::Position,
-        Column::Type,
-        Column::TaskId,
-        Column::ByUser,
-        Column::At,
-        Column::Payload,
-    ];
     let rows = events.into_iter().map(|(position, event)| {
         [
             value(project.0),
@@ -145,54 +206,42 @@ pub async fn insert(
             value(event.payload),
         ]
     });
-    sql::insert_all(conn, Entity, columns, rows.collect()).await
-}
-
-/// Adds to counters of streams whose rows the transaction holds.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn add_counts(
-    conn: &impl Conn,
-    project: ProjectId,
-    deltas: Vec<(i32, &'static str, i64)>,
-) -> Result<(), RepoError> {
-    use stream_count::{Column as C, Entity as Counts};
-    if deltas.is_empty() {
-        return Ok(());
-    }
-    let mut insert = Query::insert();
-    insert.into_table(Counts).columns([C::ProjectId, C::Stream, C::Counter, C::Value]);
-    for (stream, counter, delta) in deltas {
-        insert.values_panic([value(project.0), value(stream), value(counter), value(delta)]);
-    }
-    let sum = Expr::col((Counts, C::Value)).add(Expr::col(("excluded", C::Value)));
-    let again = OnConflict::columns([C::ProjectId, C::Stream, C::Counter]).value(C::Value, sum).to_owned();
-    conn.execute(insert.on_conflict(again)).await?;
-    Ok(())
+    sql::insert_all(conn, Entity, COLUMNS, rows.collect()).await
 }
 
 /// The counters of projects the asker may see, summed over their streams.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn counts(
-    conn: &impl Conn,
-    projects: &[ProjectId],
-) -> Result<HashMap<ProjectId, HashMap<String, i64>>, RepoError> {
-    use stream_count::{Column as C, Entity as Counts};
-    let select = Query::select()
-        .columns([C::ProjectId, C::Counter, C::Value])
-        .from(Counts)
-        .and_where(C::ProjectId.is_in(projects.iter().map(|id| id.0)))
-        .to_owned();
-    let mut counts: HashMap<ProjectId, HashMap<String, i64>> = HashMap::new();
+pub async fn counts(conn: &impl Conn, projects: &[ProjectId]) -> Result<HashMap<ProjectId, Counts>, RepoError> {
+    use event_stream::Column as C;
+    let mut select = Query::select();
+    select.column(C::ProjectId).from(event_stream::Entity);
+    select.and_where(C::ProjectId.is_in(projects.iter().map(|id| id.0)));
+    for counter in Counter::all() {
+        select.column(counter.column());
+    }
+    let mut counts: HashMap<ProjectId, Counts> = HashMap::new();
     for row in conn.query_all(&select).await? {
         let project = counts.entry(ProjectId(row.try_get("", "project_id")?)).or_default();
-        let n: i64 = row.try_get("", "value")?;
-        *project.entry(row.try_get("", "counter")?).or_default() += n;
+        for counter in Counter::all() {
+            let n: i64 = row.try_get("", counter.column())?;
+            *project.0.entry(counter).or_default() += n;
+        }
     }
     Ok(counts)
+}
+
+/// The counters of one project.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts(HashMap<Counter, i64>);
+
+impl Counts {
+    /// What a counter stands at.
+    #[must_use]
+    pub fn get(&self, counter: Counter) -> i64 {
+        self.0.get(&counter).copied().unwrap_or(0)
+    }
 }
 
 /// The installation's epoch and the kept ranges of a project's streams, by number.

@@ -6,6 +6,7 @@
 
 pub mod access_token;
 pub mod asset;
+pub mod assignment;
 pub mod clock;
 mod db;
 mod error;
@@ -13,9 +14,12 @@ pub mod event;
 pub mod instance;
 mod keyset;
 pub mod member;
+pub mod places;
 pub mod project;
+pub mod queue;
 pub mod schema;
 pub mod scope;
+pub mod session;
 pub mod sign_in;
 pub mod slot;
 mod sql;

@@ -46,6 +46,12 @@ pub struct Project {
     pub collaboration: CollaborationMode,
     /// How long a lease runs, in seconds.
     pub lease_seconds: i32,
+    /// At most this many slots of it one person holds at once.
+    pub max_leases: i32,
+    /// How long work that was sent back waits for its annotator, in seconds.
+    pub rework_hold_seconds: i32,
+    /// How many expiries of its leases quarantine a task.
+    pub max_expiries: i32,
     /// How many event streams it has.
     pub streams: i32,
     /// The current template version; 0 before the first.
@@ -67,6 +73,9 @@ impl TryFrom<Model> for Project {
             name: row.name,
             overlap: row.overlap,
             lease_seconds: row.lease_seconds,
+            max_leases: row.max_leases,
+            rework_hold_seconds: row.rework_hold_seconds,
+            max_expiries: row.max_expiries,
             streams: row.streams,
             template_version: row.template_version,
             created_at: row.created_at,

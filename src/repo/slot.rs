@@ -13,7 +13,6 @@ use uuid::Uuid;
 use crate::{
     domain::{
         ids::{TaskId, UserId},
-        life_cycle,
         words::SlotState,
     },
     repo::{
@@ -33,12 +32,20 @@ pub struct Slot {
     pub state: SlotState,
     /// From 1; raised when its work is sent back.
     pub round: i32,
+    /// Whether its task is one whose free slots are handed out.
+    pub claimable: bool,
+    /// Its place in the queue among those of its priority: the microsecond at which it began to wait.
+    pub queue_number: i64,
+    /// The fence of its last lease; 0 before the first.
+    pub lease_epoch: i32,
     /// Who holds it.
     pub holder: Option<UserId>,
     /// When the lease runs out.
     pub lease_expires_at: Option<DateTime<Utc>>,
     /// Whom it waits for.
     pub reserved_for: Option<UserId>,
+    /// Until when it waits for that person; none: until a manager ends it.
+    pub reserved_until: Option<DateTime<Utc>>,
     /// Who handed it in.
     pub submitted_by: Option<UserId>,
     /// When it was handed in.
@@ -56,9 +63,13 @@ impl TryFrom<Model> for Slot {
             number: row.number,
             state: word(&row.state)?,
             round: row.round,
+            claimable: row.claimable,
+            queue_number: row.queue_number,
+            lease_epoch: row.lease_epoch,
             holder: row.holder_id.map(UserId),
             lease_expires_at: row.lease_expires_at,
             reserved_for: row.reserved_for.map(UserId),
+            reserved_until: row.reserved_until,
             submitted_by: row.submitted_by.map(UserId),
             submitted_at: row.submitted_at,
             skip_reason: row.skip_reason,
@@ -81,6 +92,32 @@ pub async fn of_tasks(conn: &impl Conn, tasks: &[TaskId]) -> Result<HashMap<Task
         slots.entry(slot.task).or_default().push(slot);
     }
     Ok(slots)
+}
+
+/// Writes what a change made of a slot of a locked task.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn write(conn: &impl Conn, slot: &Slot) -> Result<(), RepoError> {
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::State, slot.state.as_str())
+        .value(Column::Round, slot.round)
+        .value(Column::Claimable, slot.claimable)
+        .value(Column::QueueNumber, slot.queue_number)
+        .value(Column::LeaseEpoch, slot.lease_epoch)
+        .value(Column::HolderId, slot.holder.map(|user| user.0))
+        .value(Column::LeaseExpiresAt, slot.lease_expires_at)
+        .value(Column::ReservedFor, slot.reserved_for.map(|user| user.0))
+        .value(Column::ReservedUntil, slot.reserved_until)
+        .value(Column::SubmittedBy, slot.submitted_by.map(|user| user.0))
+        .value(Column::SubmittedAt, slot.submitted_at)
+        .value(Column::SkipReason, slot.skip_reason.clone())
+        .and_where(Column::TaskId.eq(slot.task.0))
+        .and_where(Column::Number.eq(slot.number))
+        .to_owned();
+    conn.execute(&update).await?;
+    Ok(())
 }
 
 /// Moves the slots of locked tasks in the queue.
@@ -129,14 +166,13 @@ pub async fn clear_reservations(conn: &impl Conn, tasks: &[TaskId]) -> Result<()
     Ok(())
 }
 
-/// Takes the slots of locked tasks out of the queue and ends their leases.
+/// Takes the slots of locked tasks out of the queue and ends their leases: LEASED ones become `freed`.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn archive(conn: &impl Conn, tasks: &[TaskId]) -> Result<(), RepoError> {
+pub async fn archive(conn: &impl Conn, tasks: &[TaskId], freed: SlotState) -> Result<(), RepoError> {
     let leased = || Column::State.eq(SlotState::Leased.as_str());
-    let freed = life_cycle::slot_when_archived(SlotState::Leased).as_str();
-    let state = Expr::case(leased(), freed).finally(Expr::col(Column::State));
+    let state = Expr::case(leased(), freed.as_str()).finally(Expr::col(Column::State));
     let epoch = Expr::case(leased(), Expr::col(Column::LeaseEpoch).add(1)).finally(Expr::col(Column::LeaseEpoch));
     let update = Query::update()
         .table(Entity)

@@ -4,13 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::{
-    assignment, labeling_session,
     task::{Column, Entity, Model},
     task_asset, task_slot,
 };
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryResult,
-    sea_query::{Expr, ExprTrait, LockType, OnConflict, Order, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Order, Query, SelectStatement},
 };
 use uuid::Uuid;
 
@@ -48,6 +47,14 @@ pub struct Task {
     pub data: serde_json::Value,
     /// The event stream its events go to.
     pub stream: i32,
+    /// The fence of its last review.
+    pub review_epoch: i32,
+    /// Who reviews it.
+    pub reviewer: Option<UserId>,
+    /// When the review runs out.
+    pub review_expires_at: Option<DateTime<Utc>>,
+    /// How often its leases ran out since it was made or opened again.
+    pub expiries: i32,
     /// Open conflicts in it.
     pub open_conflicts: i32,
     /// Agreement of its slots, 0 to 1, once it can be said.
@@ -75,6 +82,10 @@ impl TryFrom<Model> for Task {
             round: row.round,
             data: row.data,
             stream: row.stream,
+            review_epoch: row.review_epoch,
+            reviewer: row.reviewer_id.map(UserId),
+            review_expires_at: row.review_expires_at,
+            expiries: row.expiries,
             open_conflicts: row.open_conflicts,
             agreement: row.agreement,
             quarantine_reason: row.quarantine_reason,
@@ -303,27 +314,46 @@ pub async fn update_all(conn: &impl Conn, ids: &[TaskId], changes: TaskChanges) 
     rows.iter().map(|row| <Model as sea_orm::FromQueryResult>::from_query_result(row, "")?.try_into()).collect()
 }
 
-/// Ends the assignments and labeling sessions of locked tasks, as when they are archived.
+/// A visible task, held until the transaction ends.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn end_work(conn: &impl Conn, ids: &[TaskId]) -> Result<(), RepoError> {
-    let uuids = || ids.iter().map(|id| id.0);
-    let revoke = Query::update()
-        .table(assignment::Entity)
-        .value(assignment::Column::State, "REVOKED")
-        .value(assignment::Column::EndedAt, clock::now(conn))
-        .and_where(assignment::Column::TaskId.is_in(uuids()))
-        .and_where(assignment::Column::State.eq("LEASED"))
+pub async fn lock(conn: &impl Conn, scope: Scope, id: TaskId) -> Result<Option<Task>, RepoError> {
+    Ok(lock_all(conn, scope, &[id]).await?.remove(&id))
+}
+
+/// A task, held until the transaction ends; none when another transaction holds it. For what the server does by itself.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn lock_free(conn: &impl Conn, id: TaskId) -> Result<Option<Task>, RepoError> {
+    let mut select = shown();
+    select.and_where(Column::Id.eq(id.0));
+    if !conn.is_sqlite() {
+        select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    }
+    sql::one::<Model, _>(conn, &select).await
+}
+
+/// Writes what a change made of a locked task: where it stands, its round, its review, its version and time.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn write(conn: &impl Conn, task: &Task) -> Result<(), RepoError> {
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::State, task.state.as_str())
+        .value(Column::Version, task.version)
+        .value(Column::Round, task.round)
+        .value(Column::ReviewEpoch, task.review_epoch)
+        .value(Column::ReviewerId, task.reviewer.map(|user| user.0))
+        .value(Column::ReviewExpiresAt, task.review_expires_at)
+        .value(Column::Expiries, task.expiries)
+        .value(Column::QuarantineReason, task.quarantine_reason.clone())
+        .value(Column::UpdatedAt, task.updated_at)
+        .and_where(Column::Id.eq(task.id.0))
         .to_owned();
-    conn.execute(&revoke).await?;
-    let close = Query::update()
-        .table(labeling_session::Entity)
-        .value(labeling_session::Column::EndedAt, clock::now(conn))
-        .and_where(labeling_session::Column::TaskId.is_in(uuids()))
-        .and_where(labeling_session::Column::EndedAt.is_null())
-        .to_owned();
-    conn.execute(&close).await?;
+    conn.execute(&update).await?;
     Ok(())
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use crate::{
     backend::storage::StorageError,
     domain::{
+        life_cycle::TransitionError,
         page::PageError,
         permission::Action,
         template::{ContentError, TemplateError},
-        words::ErrorCode,
+        words::{ErrorCode, ProjectState},
     },
     repo::RepoError,
 };
@@ -54,6 +55,31 @@ pub enum ServiceError {
         /// Why not.
         message: String,
     },
+    /// The fence of the session does not hold any more.
+    #[error("{message}")]
+    LeaseLost {
+        /// What became of the lease.
+        message: String,
+    },
+    /// A required tool is unused.
+    #[error("{message}")]
+    Incomplete {
+        /// What names the thing in the input.
+        field: String,
+        /// Which tools.
+        message: String,
+    },
+    /// Based on an older state.
+    #[error("{message}")]
+    Stale {
+        /// Where in the input.
+        field: String,
+        /// What the state is now.
+        message: String,
+    },
+    /// The project hands out nothing now.
+    #[error("the project is {0}; it hands out nothing now")]
+    ProjectPaused(ProjectState),
     /// More bytes than announced or allowed.
     #[error("more than the {limit_bytes} bytes that were announced")]
     TooLarge {
@@ -99,11 +125,18 @@ impl ServiceError {
         Self::LimitExceeded { field: field.into(), message: format!("at most {limit} {what}") }
     }
 
+    /// The fence of the session does not hold: `why` says what became of the lease.
+    pub fn lease_lost(why: impl Into<String>) -> Self {
+        Self::LeaseLost { message: why.into() }
+    }
+
     /// The asker may not do `action`.
     #[must_use]
     pub fn forbidden(action: Action) -> Self {
         Self::Forbidden(match action {
             Action::Read => "reading takes a member",
+            Action::Label => "labeling takes an annotator",
+            Action::Review => "reviewing takes a reviewer",
             Action::ChangeSettings => "changing settings takes a manager",
             Action::PublishTemplate => "publishing templates takes a manager",
             Action::ManageAssets => "managing assets takes a manager",
@@ -123,6 +156,10 @@ impl ServiceError {
             Self::Invalid { .. } => ErrorCode::BadUserInput,
             Self::LimitExceeded { .. } => ErrorCode::LimitExceeded,
             Self::Transition { .. } => ErrorCode::InvalidTransition,
+            Self::LeaseLost { .. } => ErrorCode::LeaseLost,
+            Self::Incomplete { .. } => ErrorCode::Incomplete,
+            Self::Stale { .. } => ErrorCode::Stale,
+            Self::ProjectPaused(_) => ErrorCode::ProjectPaused,
             Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::Unavailable(_) | Self::Undecided(_) => ErrorCode::Unavailable,
@@ -137,9 +174,13 @@ impl ServiceError {
             Self::NotFound { field, .. }
             | Self::Invalid { field, .. }
             | Self::LimitExceeded { field, .. }
-            | Self::Transition { field, .. } => Some(field),
+            | Self::Transition { field, .. }
+            | Self::Incomplete { field, .. }
+            | Self::Stale { field, .. } => Some(field),
+            Self::LeaseLost { .. } => Some("fence"),
             Self::Unauthenticated(_)
             | Self::Forbidden(_)
+            | Self::ProjectPaused(_)
             | Self::TooLarge { .. }
             | Self::RateLimited { .. }
             | Self::Unavailable(_)
@@ -188,6 +229,16 @@ impl From<StorageError> for ServiceError {
             }
             missing @ StorageError::NotFound => Self::Internal(Box::new(missing)),
         }
+    }
+}
+
+impl From<TransitionError> for ServiceError {
+    fn from(error: TransitionError) -> Self {
+        let field = match error {
+            TransitionError::Task(..) => "taskId",
+            TransitionError::Slot(..) | TransitionError::NoSlot(_) => "slot",
+        };
+        Self::transition(field, error.to_string())
     }
 }
 

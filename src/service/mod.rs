@@ -7,6 +7,7 @@ mod asset_facts;
 mod error;
 pub mod event;
 pub mod identity;
+mod locked;
 pub mod node;
 pub mod password;
 pub mod project;

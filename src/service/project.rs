@@ -12,7 +12,8 @@ use crate::{
     },
     live::Changes,
     repo::{
-        event, member,
+        event::{self, Counts},
+        member,
         member::Member,
         project as repo,
         project::{NewProject, Project, ProjectChanges},
@@ -201,8 +202,8 @@ pub async fn get(app: &App, viewer: &Viewer, id: ProjectId) -> Result<(Project, 
 
 /// How many tasks are in each state, all states in order.
 #[must_use]
-pub fn task_counts(counts: &std::collections::HashMap<String, i64>) -> Vec<(TaskState, i64)> {
-    Counter::of_tasks().map(|(state, counter)| (state, counts.get(counter.as_str()).copied().unwrap_or(0))).collect()
+pub fn task_counts(counts: &Counts) -> Vec<(TaskState, i64)> {
+    Counter::of_tasks().map(|(state, counter)| (state, counts.get(counter))).collect()
 }
 
 pub(super) fn no_project(field: &str) -> ServiceError {

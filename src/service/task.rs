@@ -9,20 +9,20 @@ use crate::{
     domain::{
         counter::Counter,
         ids::{ProjectId, TaskId, UserId},
-        life_cycle, limits,
+        life_cycle::{self, SlotEvent},
+        limits,
         permission::{Action, Standing},
-        words::{EventType, Role, SlotState, TaskState},
+        words::{EventType, ReviewPolicy, Role, SlotState, TaskState},
     },
     live::Changes,
     repo::{
-        Txn, asset, member, project, slot,
-        slot::Slot,
-        task as repo,
+        Txn, asset, assignment, member, project, slot, task as repo,
         task::{Batch, Task, TaskChanges},
         template,
     },
     service::{
         App, ServiceError, Viewer,
+        locked::{self as places, life},
         project::no_project,
         task_input,
         validate::{self, must},
@@ -191,14 +191,14 @@ pub async fn archive(app: &App, viewer: &Viewer, ids: Vec<TaskId>, archived: boo
     let mut targets: BTreeMap<TaskState, Vec<TaskId>> = BTreeMap::new();
     for id in &moving {
         let (task, slots) = (&locked.tasks[id], slots.get(id).map_or(&[][..], Vec::as_slice));
-        targets
-            .entry(if archived { TaskState::Archived } else { state_when_unarchived(task, slots) })
-            .or_default()
-            .push(*id);
+        let event = if archived { life_cycle::Event::Archived } else { life_cycle::Event::Unarchived };
+        // Neither needs to know whether work is reviewed: nothing is finished by moving it.
+        let next = life_cycle::next(&life(task, slots), event, ReviewPolicy::Required)?;
+        targets.entry(next.state).or_default().push(*id);
     }
     if archived {
-        repo::end_work(&txn, &moving).await?;
-        slot::archive(&txn, &moving).await?;
+        assignment::revoke_all(&txn, &moving).await?;
+        slot::archive(&txn, &moving, life_cycle::next_slot(SlotState::Leased, SlotEvent::Freed)?).await?;
     } else {
         let open = targets.iter().filter(|(state, _)| **state != TaskState::Quarantined).flat_map(|(_, ids)| ids);
         slot::unarchive(&txn, &open.copied().collect::<Vec<_>>()).await?;
@@ -213,26 +213,17 @@ pub async fn archive(app: &App, viewer: &Viewer, ids: Vec<TaskId>, archived: boo
         changes.count(task.stream, Counter::Tasks(from), -1);
         changes.count(task.stream, Counter::Tasks(task.state), 1);
         let slots = slots.get(&task.id).map_or(&[][..], Vec::as_slice);
-        changes.count(task.stream, Counter::Claimable, claimable(task.state, slots) - claimable(from, slots));
+        // A lease that ended leaves a free slot, which an archived task does not hand out.
+        let claimable = places::claimable(task.state, slots) - places::claimable(from, slots);
+        changes.count(task.stream, Counter::Claimable, claimable);
+        for slot in slots.iter().filter(|slot| archived && slot.state == SlotState::Leased) {
+            changes.task(EventType::SessionChanged, task, json!({ "slot": slot.number, "opened": false }));
+        }
     })
     .await?;
     txn.commit().await?;
     locked.tasks.extend(moved.into_iter().map(|task| (task.id, task)));
     Ok(in_order(&ids, locked.tasks.into_values().collect()))
-}
-
-fn state_when_unarchived(task: &Task, slots: &[Slot]) -> TaskState {
-    let states: Vec<SlotState> = slots.iter().map(|slot| slot.state).collect();
-    let quarantined = task.quarantine_reason.is_some();
-    life_cycle::by_slots(life_cycle::Facts { slots: &states, round: task.round, quarantined })
-}
-
-/// Slots of a task in `state` that can be claimed.
-fn claimable(state: TaskState, slots: &[Slot]) -> i64 {
-    if matches!(state, TaskState::Archived | TaskState::Quarantined) {
-        return 0;
-    }
-    slots.iter().map(|slot| i64::from(slot.state == SlotState::Free)).sum()
 }
 
 /// Tasks held by the transaction, which the viewer manages.

@@ -273,14 +273,14 @@ async fn a_change_that_is_rolled_back_leaves_no_event_and_no_position(database: 
     let project = app.project(&app.admin().await, Media::Text).await;
     let [task] = project.text_tasks(1).await.try_into().unwrap();
     let before = (project.cursor().await, project.all_events(None, 10).await);
-    // The counters come last: positions are taken and events are written by then.
+    // The events come last: positions are taken and counters moved by then.
     let (arm, disarm) = if app.database.is_sqlite() {
-        ("CREATE TRIGGER broken BEFORE INSERT ON stream_count BEGIN SELECT RAISE(ABORT, 'broken'); END", "")
+        ("CREATE TRIGGER broken BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'broken'); END", "")
     } else {
         (
             "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'broken'; END $$;
-             CREATE TRIGGER broken BEFORE INSERT ON stream_count EXECUTE FUNCTION broken()",
-            " ON stream_count",
+             CREATE TRIGGER broken BEFORE INSERT ON event EXECUTE FUNCTION broken()",
+            " ON event",
         )
     };
     app.sql(arm).await;
@@ -436,13 +436,11 @@ async fn quarantine(app: &TestApp, project: &Project, task: &str) {
     let [(stream,)] = waiting[..] else { return };
     app.sql(&format!("UPDATE task SET state = 'QUARANTINED', quarantine_reason = 'expired' WHERE id = {id}")).await;
     app.sql(&format!("UPDATE task_slot SET claimable = false WHERE task_id = {id}")).await;
-    for (counter, delta) in [("QUEUED", -1), ("QUARANTINED", 1), ("claimable", -2)] {
-        app.sql(&format!(
-            "INSERT INTO stream_count (project_id, stream, counter, value) VALUES ({project}, {stream}, '{counter}', {delta})
-             ON CONFLICT (project_id, stream, counter) DO UPDATE SET value = stream_count.value + excluded.value"
-        ))
-        .await;
-    }
+    app.sql(&format!(
+        "UPDATE event_stream SET tasks_queued = tasks_queued - 1, tasks_quarantined = tasks_quarantined + 1,
+                claimable = claimable - 2 WHERE project_id = {project} AND number = {stream}"
+    ))
+    .await;
 }
 
 /// The same numbers in every run (Knuth's MMIX generator).

@@ -51,6 +51,7 @@ CREATE TABLE annotation_revision (
   UNIQUE (annotation_id, vector_epoch, actor, counter)
 );
 
+-- `fence` is that of the lease or review under which it was taken.
 CREATE TABLE annotation_snapshots (
   id uuid PRIMARY KEY,
   task_id uuid NOT NULL,
@@ -61,9 +62,11 @@ CREATE TABLE annotation_snapshots (
   payload jsonb NOT NULL,
   by_user uuid REFERENCES "user" (id),
   at timestamptz NOT NULL,
+  fence integer NOT NULL,
   FOREIGN KEY (task_id, slot) REFERENCES task_slot (task_id, number) ON DELETE CASCADE
 );
 CREATE INDEX annotation_snapshots_task ON annotation_snapshots (task_id, id);
+CREATE INDEX annotation_snapshots_slot ON annotation_snapshots (task_id, slot, fence);
 
 CREATE TABLE conflict (
   id uuid PRIMARY KEY,

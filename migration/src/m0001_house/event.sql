@@ -1,21 +1,24 @@
 -- Event streams with their counters, and slow work.
 
+-- The counters stand in the stream's own row: whoever changes them holds its lock anyway, and writes it once.
 CREATE TABLE event_stream (
   project_id uuid NOT NULL REFERENCES project (id) ON DELETE CASCADE,
   number integer NOT NULL,
   top bigint NOT NULL,
   bottom bigint NOT NULL,
+  tasks_queued bigint NOT NULL DEFAULT 0,
+  tasks_in_progress bigint NOT NULL DEFAULT 0,
+  tasks_submitted bigint NOT NULL DEFAULT 0,
+  tasks_in_review bigint NOT NULL DEFAULT 0,
+  tasks_rework bigint NOT NULL DEFAULT 0,
+  tasks_accepted bigint NOT NULL DEFAULT 0,
+  tasks_skipped bigint NOT NULL DEFAULT 0,
+  tasks_quarantined bigint NOT NULL DEFAULT 0,
+  tasks_archived bigint NOT NULL DEFAULT 0,
+  claimable bigint NOT NULL DEFAULT 0,
+  open_conflicts bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (project_id, number),
   CONSTRAINT event_stream_range CHECK (bottom <= top)
-);
-
-CREATE TABLE stream_count (
-  project_id uuid NOT NULL,
-  stream integer NOT NULL,
-  counter text NOT NULL,
-  value bigint NOT NULL,
-  PRIMARY KEY (project_id, stream, counter),
-  FOREIGN KEY (project_id, stream) REFERENCES event_stream (project_id, number) ON DELETE CASCADE
 );
 
 CREATE TABLE event (

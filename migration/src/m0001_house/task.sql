@@ -33,6 +33,7 @@ CREATE INDEX task_by_update ON task (project_id, updated_at DESC, id) WHERE impo
 CREATE INDEX task_by_state ON task (project_id, state, priority DESC, id) WHERE import_job IS NULL;
 CREATE INDEX task_reviewable ON task (project_id, priority DESC, id) WHERE state = 'SUBMITTED' AND import_job IS NULL;
 CREATE INDEX task_review_expiry ON task (review_expires_at) WHERE state = 'IN_REVIEW';
+CREATE INDEX task_reviewer ON task (reviewer_id, project_id) WHERE state = 'IN_REVIEW';
 CREATE INDEX task_conflicted ON task (project_id, id) WHERE open_conflicts > 0;
 CREATE INDEX task_import ON task (import_job, id) WHERE import_job IS NOT NULL;
 
@@ -95,9 +96,10 @@ CREATE TABLE assignment (
 );
 CREATE INDEX assignment_task ON assignment (task_id, id);
 CREATE INDEX assignment_finished ON assignment (project_id, ended_at DESC) WHERE state IN ('SUBMITTED', 'ACCEPTED', 'REJECTED');
-CREATE INDEX assignment_annotator ON assignment (project_id, annotator_id, task_id);
+CREATE INDEX assignment_annotator ON assignment (annotator_id, task_id);
 
--- One open screen. A row never expires for saving by its user; its end only ends presence and pause.
+-- One open screen. A row never expires for saving by its user; its end only ends presence and pause. Whether its work goes
+-- on is not stored: it does while its fence holds. `request_id` makes the claim that opened it repeatable.
 CREATE TABLE labeling_session (
   id uuid PRIMARY KEY,
   task_id uuid NOT NULL REFERENCES task (id) ON DELETE CASCADE,
@@ -107,24 +109,15 @@ CREATE TABLE labeling_session (
   actor text NOT NULL,
   role text NOT NULL CONSTRAINT labeling_session_role CHECK (role IN ('HOLDER', 'COLLABORATOR', 'REVIEWER')),
   fence integer NOT NULL,
+  request_id text,
   created_at timestamptz NOT NULL,
   expires_at timestamptz NOT NULL,
-  ended_at timestamptz,
-  UNIQUE (task_id, actor)
+  UNIQUE (task_id, actor),
+  UNIQUE (user_id, request_id)
 );
-CREATE INDEX labeling_session_user ON labeling_session (user_id, id) WHERE ended_at IS NULL;
-CREATE INDEX labeling_session_task ON labeling_session (task_id, id) WHERE ended_at IS NULL;
-
--- The answer a claim gave, kept so that its repetition gives the same one.
-CREATE TABLE claim_request (
-  user_id uuid NOT NULL REFERENCES "user" (id) ON DELETE CASCADE,
-  request_id text NOT NULL,
-  session_id uuid REFERENCES labeling_session (id) ON DELETE CASCADE,
-  created_at timestamptz NOT NULL,
-  PRIMARY KEY (user_id, request_id)
-);
-CREATE INDEX claim_request_age ON claim_request (created_at);
-CREATE INDEX claim_request_session ON claim_request (session_id) WHERE session_id IS NOT NULL;
+CREATE INDEX labeling_session_fence ON labeling_session (task_id, user_id, fence);
+CREATE INDEX labeling_session_joined ON labeling_session (user_id, expires_at) WHERE role = 'COLLABORATOR';
+CREATE INDEX labeling_session_request ON labeling_session (created_at) WHERE request_id IS NOT NULL;
 
 CREATE TABLE review (
   id uuid PRIMARY KEY,

@@ -12,7 +12,8 @@ use crate::{
     graphql::{error::ApiError, loader::Batches},
     repo::{
         asset::{self, Asset},
-        event, member,
+        event::{self, Counts},
+        member,
         project::{self, Project},
         slot::{self, Slot},
         stats::Walked,
@@ -152,10 +153,10 @@ impl Loader<EmailOf> for Batches {
 pub(in crate::graphql) struct CountersOf(pub(in crate::graphql) ProjectId);
 
 impl Loader<CountersOf> for Batches {
-    type Value = HashMap<String, i64>;
+    type Value = Counts;
     type Error = ApiError;
 
-    async fn load(&self, keys: &[CountersOf]) -> Result<HashMap<CountersOf, HashMap<String, i64>>, ApiError> {
+    async fn load(&self, keys: &[CountersOf]) -> Result<HashMap<CountersOf, Counts>, ApiError> {
         let projects: Vec<_> = keys.iter().map(|key| key.0).collect();
         let mut found = event::counts(&self.app.db, &projects).await?;
         Ok(keys.iter().map(|key| (*key, found.remove(&key.0).unwrap_or_default())).collect())

@@ -195,6 +195,6 @@ impl ProjectStats {
 impl ProjectStats {
     async fn counter(&self, ctx: &Context<'_>, counter: Counter) -> Result<SafeInt, ApiError> {
         let counters = ctx.loaders().get(CountersOf(self.0.id)).await?;
-        Ok(SafeInt(counters.get(counter.as_str()).copied().unwrap_or(0)))
+        Ok(SafeInt(counters.get(counter)))
     }
 }

@@ -1,0 +1,222 @@
+//! Labeling sessions: one row per open screen. Whether a session's work goes on is not stored: it does while its fence
+//! holds.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::labeling_session::{Column, Entity, Model};
+use entity::{task, task_slot};
+use sea_orm::{
+    ColumnTrait, EntityTrait, FromQueryResult,
+    sea_query::{Expr, ExprTrait, LockType, Order, Query},
+};
+
+use crate::{
+    domain::{
+        ids::{ProjectId, SessionId, TaskId, UserId},
+        limits,
+        words::{SessionRole, SlotState, TaskState},
+    },
+    repo::{
+        Conn, RepoError, clock,
+        sql::{self, FilterBy, value, word},
+        task::Task,
+    },
+};
+
+/// One open screen on a slot, or on a task in review.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose the task is.
+    pub project: ProjectId,
+    /// The task.
+    pub task: TaskId,
+    /// The slot's number; none in a review of several slots.
+    pub slot: Option<i32>,
+    /// Whose screen it is.
+    pub user: UserId,
+    /// Names the author of edits in version vectors.
+    pub actor: String,
+    /// In which part the user has the task open.
+    pub role: SessionRole,
+    /// The lease's fence; in a review the review's.
+    pub fence: i32,
+    /// When it was opened.
+    pub created_at: DateTime<Utc>,
+    /// When it is taken for left, unless there is a sign of life.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl TryFrom<Model> for Session {
+    type Error = RepoError;
+
+    fn try_from(row: Model) -> Result<Self, RepoError> {
+        Ok(Self {
+            id: SessionId(row.id),
+            project: ProjectId(row.project_id),
+            task: TaskId(row.task_id),
+            slot: row.slot,
+            user: UserId(row.user_id),
+            actor: row.actor,
+            role: word(&row.role)?,
+            fence: row.fence,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+        })
+    }
+}
+
+/// What a session is opened with.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Whose the task is.
+    pub project: ProjectId,
+    /// The task.
+    pub task: TaskId,
+    /// The slot's number; none in a review of several slots.
+    pub slot: Option<i32>,
+    /// Whose screen it is.
+    pub user: UserId,
+    /// Names the author of edits.
+    pub actor: String,
+    /// In which part the user has the task open.
+    pub role: SessionRole,
+    /// The lease's fence; in a review the review's.
+    pub fence: i32,
+    /// What makes the claim that opens it repeatable.
+    pub request_id: Option<String>,
+}
+
+/// Opens a session.
+///
+/// # Errors
+/// [`RepoError::Duplicate`] when the user's request id is in use already.
+pub async fn insert(conn: &impl Conn, new: NewSession) -> Result<Session, RepoError> {
+    let ttl = i64::try_from(limits::SESSION_TTL.as_secs()).unwrap_or(i64::MAX);
+    let insert = sql::insert_one(
+        Entity,
+        [
+            (Column::Id, value(SessionId::generate().0)),
+            (Column::TaskId, value(new.task.0)),
+            (Column::Slot, value(new.slot)),
+            (Column::ProjectId, value(new.project.0)),
+            (Column::UserId, value(new.user.0)),
+            (Column::Actor, value(new.actor)),
+            (Column::Role, value(new.role.as_str())),
+            (Column::Fence, value(new.fence)),
+            (Column::RequestId, value(new.request_id)),
+            (Column::CreatedAt, clock::now(conn)),
+            (Column::ExpiresAt, clock::now_plus(conn, ttl)),
+        ],
+    )
+    .returning_all()
+    .to_owned();
+    sql::one::<Model, _>(conn, &insert).await?.ok_or(RepoError::NotFound)
+}
+
+/// A user's own session with its task, which is held until the transaction ends.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn lock_task(conn: &impl Conn, user: UserId, id: SessionId) -> Result<Option<(Session, Task)>, RepoError> {
+    let mut select = Query::select();
+    for column in <Column as sea_orm::Iterable>::iter() {
+        let name = format!("s_{}", sea_orm::IdenStatic::as_str(&column));
+        select.expr_as(Expr::col((Entity, column)), name);
+    }
+    select
+        .column((task::Entity, sea_orm::sea_query::Asterisk))
+        .from(Entity)
+        .inner_join(task::Entity, Expr::col((task::Entity, task::Column::Id)).equals((Entity, Column::TaskId)))
+        .and_where(Expr::col((Entity, Column::Id)).eq(id.0))
+        .and_where(Expr::col((Entity, Column::UserId)).eq(user.0))
+        .lock_with_tables(LockType::Update, [task::Entity]);
+    let Some(row) = conn.query_one(&select).await? else { return Ok(None) };
+    let session = Model::from_query_result(&row, "s_")?.try_into()?;
+    let task = task::Model::from_query_result(&row, "")?.try_into()?;
+    Ok(Some((session, task)))
+}
+
+/// A user's own sessions by id.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_own(conn: &impl Conn, user: UserId, ids: &[SessionId]) -> Result<Vec<Session>, RepoError> {
+    let own = Column::UserId.eq(user.0).and(Column::Id.is_in(ids.iter().map(|id| id.0)));
+    sql::all::<Model, _>(conn, &Entity::find().filter_by(own)).await
+}
+
+/// The session that a request opened within the last day.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_request(conn: &impl Conn, user: UserId, request_id: &str) -> Result<Option<Session>, RepoError> {
+    let request = Column::UserId.eq(user.0).and(Column::RequestId.eq(request_id));
+    sql::one::<Model, _>(conn, &Entity::find().filter_by(request)).await
+}
+
+/// The user's sessions whose fence holds, oldest first: of slots held, of reviews, and joined ones with a sign of life.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn open_of(conn: &impl Conn, user: UserId) -> Result<Vec<Session>, RepoError> {
+    let slots = Query::select()
+        .columns([task_slot::Column::TaskId, task_slot::Column::LeaseEpoch])
+        .from(task_slot::Entity)
+        .and_where(task_slot::Column::HolderId.eq(user.0))
+        .and_where(task_slot::Column::State.eq(SlotState::Leased.as_str()))
+        .to_owned();
+    let reviews = Query::select()
+        .columns([task::Column::Id, task::Column::ReviewEpoch])
+        .from(task::Entity)
+        .and_where(task::Column::ReviewerId.eq(user.0))
+        .and_where(task::Column::State.eq(TaskState::InReview.as_str()))
+        .to_owned();
+    let turn = || Expr::tuple([Expr::col(Column::TaskId), Expr::col(Column::Fence)]);
+    let held = Column::Role.eq(SessionRole::Holder.as_str()).and(turn().in_subquery(slots));
+    let reviewing = Column::Role.eq(SessionRole::Reviewer.as_str()).and(turn().in_subquery(reviews));
+    let select = Entity::find()
+        .filter_by(Column::UserId.eq(user.0).and(held.or(reviewing)))
+        .order_by(Column::Id, Order::Asc)
+        .limit(limits::OPEN_SESSIONS)
+        .to_owned();
+    sql::all::<Model, _>(conn, &select).await
+}
+
+/// A sign of life, written at most once a minute.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn touch(conn: &impl Conn, session: &Session, now: DateTime<Utc>) -> Result<(), RepoError> {
+    let ttl = TimeDelta::from_std(limits::SESSION_TTL).unwrap_or(TimeDelta::MAX);
+    if session.expires_at - now > ttl - TimeDelta::minutes(1) {
+        return Ok(());
+    }
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::ExpiresAt, now + ttl)
+        .and_where(Column::Id.eq(session.id.0))
+        .to_owned();
+    conn.execute(&update).await?;
+    Ok(())
+}
+
+/// Forgets request ids older than a day, some at a time: they may be used again.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn forget_requests(conn: &impl Conn, limit: u64) -> Result<u64, RepoError> {
+    let old = Query::select()
+        .column(Column::Id)
+        .from(Entity)
+        .and_where(Column::RequestId.is_not_null())
+        .and_where(Expr::col(Column::CreatedAt).lt(clock::now_plus(conn, -limits::REQUEST_ID_SECONDS)))
+        .limit(limit)
+        .to_owned();
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::RequestId, None::<String>)
+        .and_where(Column::Id.in_subquery(old))
+        .to_owned();
+    Ok(conn.execute(&update).await?.rows_affected())
+}
