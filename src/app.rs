@@ -1,12 +1,17 @@
 //! The composition root: from a configuration to a server that runs. The only place that picks an implementation.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use anyhow::Context;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    backend::storage::FileStorage,
+    backend::{queue::SqlQueue, session::Embedded, storage::FileStorage},
     config::Config,
     graphql::{Api, OnResolve, Options},
     http::{self, Server},
@@ -14,8 +19,9 @@ use crate::{
         Connect, Db,
         schema::{self, Direction, Fit},
     },
-    service::{App, sign_in, user},
+    service::{App, Backends, sign_in, user},
     telemetry::Metrics,
+    worker,
 };
 
 /// How long a server in release mode still takes requests after it turned unready: load balancers have to notice first.
@@ -39,7 +45,8 @@ pub struct Running {
     pub admin_address: SocketAddr,
     leave: Duration,
     stop: watch::Sender<bool>,
-    doors: tokio::task::JoinHandle<std::io::Result<()>>,
+    doors: JoinHandle<std::io::Result<()>>,
+    workers: OnceLock<JoinHandle<()>>,
 }
 
 /// How to connect to the configured database.
@@ -61,7 +68,9 @@ pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
     let db = Db::connect(&connect).await.context("cannot open the database (DATABASE_URL)")?;
     let storage = FileStorage::open(config.storage_folder.clone()).await;
     let storage = storage.with_context(|| format!("cannot open the storage {}", config.storage_folder.display()))?;
-    Ok(Arc::new(App::new(db, Arc::new(storage), config.public_url.clone())))
+    let backends =
+        Backends { storage: Arc::new(storage), queue: Arc::new(SqlQueue), sessions: Arc::new(Embedded::default()) };
+    Ok(Arc::new(App::new(db, backends, config.public_url.clone(), Metrics::new()?)))
 }
 
 /// Makes the folder of a SQLite database: the file itself is made when it is opened.
@@ -103,11 +112,11 @@ pub async fn start(config: &Config, on_resolve: Option<OnResolve>) -> anyhow::Re
     let app = use_cases(config).await?;
     let closed = config.mode == crate::config::Mode::Release;
     let api = Api::new(app.clone(), Options { closed, on_resolve });
-    let server = Server::new(config, app, api, Metrics::new()?);
+    let server = Server::new(config, app, api);
     let (stop, stopped) = watch::channel(false);
     let doors = tokio::spawn(http::serve(server.clone(), listener, admin, stopped));
     let leave = if closed { LEAVE } else { Duration::ZERO };
-    Ok(Running { server, address, admin_address, leave, stop, doors })
+    Ok(Running { server, address, admin_address, leave, stop, doors, workers: OnceLock::new() })
 }
 
 impl Running {
@@ -135,6 +144,7 @@ impl Running {
             Some(admin) => Some(sign_in::link_for(app, &admin).await?),
             None => None,
         };
+        self.workers.get_or_init(|| tokio::spawn(worker::run(app.clone(), self.stop.subscribe())));
         self.server.open();
         Ok(link)
     }
@@ -150,6 +160,9 @@ impl Running {
         let mut doors = self.doors;
         let finished = tokio::time::timeout(DRAIN, &mut doors).await;
         doors.abort();
+        if let Some(workers) = self.workers.into_inner() {
+            let _ = tokio::time::timeout(CLOSE, workers).await;
+        }
         // What still holds a connection is given up with the process.
         let _ = tokio::time::timeout(CLOSE, self.server.app().db.close()).await;
         finished.context("requests did not finish in time")???;

@@ -13,3 +13,4 @@ pub mod live;
 pub mod repo;
 pub mod service;
 pub mod telemetry;
+pub mod worker;

@@ -169,5 +169,7 @@ pub const REAPED: u64 = 200;
 pub const REAP_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the reconciler looks for what a crash or a removed member left behind.
 pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
+/// How often what takes a walk over all tasks is computed for operators.
+pub const SURVEY_INTERVAL: Duration = Duration::from_secs(60);
 /// Rows the reconciler mends at a time.
 pub const RECONCILED: u64 = 500;

@@ -45,6 +45,22 @@ pub fn line(text: &str, limit: usize) -> Result<String, TextError> {
     if text.chars().any(char::is_control) { Err(TextError::ControlCharacter) } else { Ok(text.to_owned()) }
 }
 
+/// Checks a text of several lines and gives it without the white space around it.
+///
+/// # Errors
+/// As [`name`]; line breaks and tabs are no control characters here.
+pub fn prose(text: &str, limit: usize) -> Result<String, TextError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(TextError::Empty);
+    }
+    if text.len() > limit * 4 || text.chars().count() > limit {
+        return Err(TextError::TooLong(limit));
+    }
+    let is_odd = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t');
+    if text.chars().any(is_odd) { Err(TextError::ControlCharacter) } else { Ok(text.to_owned()) }
+}
+
 /// Whether a JSON value holds a NUL anywhere: PostgreSQL cannot store one.
 #[must_use]
 pub fn json_has_nul(value: &serde_json::Value) -> bool {
@@ -60,6 +76,15 @@ pub fn json_has_nul(value: &serde_json::Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prose_has_lines_but_no_control_characters() {
+        assert_eq!(prose(" too dark,\n\tsee above ", 30), Ok("too dark,\n\tsee above".to_owned()));
+        assert_eq!(prose(" \n ", 30), Err(TextError::Empty));
+        assert_eq!(prose("ünü", 3), Ok("ünü".to_owned()));
+        assert_eq!(prose("four", 3), Err(TextError::TooLong(3)));
+        assert_eq!(prose("a\0b", 3), Err(TextError::ControlCharacter));
+    }
 
     #[test]
     fn names_are_trimmed_bounded_and_printable() {

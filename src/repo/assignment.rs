@@ -1,19 +1,25 @@
 //! Assignments: one person's turn on one slot, a row per lease. History; where a slot stands is said by the slot.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use entity::assignment::{Column, Entity, Model};
 use sea_orm::{
     ColumnTrait, EntityTrait,
-    sea_query::{Expr, ExprTrait, Query},
+    sea_query::{Asterisk, Expr, ExprTrait, Query},
 };
+use uuid::Uuid;
 
 use crate::{
     domain::{
         ids::{AssignmentId, ProjectId, TaskId, UserId},
+        page::{Page, Slice},
         words::AssignmentState,
     },
     repo::{
-        Conn, RepoError, clock,
+        Conn, RepoError, Scope, clock,
+        keyset::{self, Parents},
+        scope,
         sql::{self, FilterBy, value, word},
     },
 };
@@ -106,6 +112,42 @@ pub async fn insert(conn: &impl Conn, new: NewAssignment) -> Result<(), RepoErro
 pub async fn find(conn: &impl Conn, task: TaskId, slot: i32, fence: i32) -> Result<Option<Assignment>, RepoError> {
     let turn = Column::TaskId.eq(task.0).and(Column::Slot.eq(slot)).and(Column::LeaseEpoch.eq(fence));
     sql::one::<Model, _>(conn, &Entity::find().filter_by(turn)).await
+}
+
+/// The same page of the turns of many tasks, oldest first.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn pages(
+    conn: &impl Conn,
+    tasks: &[TaskId],
+    page: &Page<Uuid>,
+) -> Result<HashMap<TaskId, Slice<Assignment>>, RepoError> {
+    let parents = Parents::new(Column::TaskId, tasks.iter().map(|id| id.0));
+    let page = keyset::bind(page, |id| [id.into()]);
+    let select = Query::select().column(Asterisk).from(Entity).to_owned();
+    let found = keyset::slices::<Model, _, 1>(conn, select, parents, [keyset::ascending(Column::Id)], page).await?;
+    Ok(found.into_iter().map(|(task, slice)| (TaskId(task), slice)).collect())
+}
+
+/// How many turns tasks had, up to the counting limit.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn counts(conn: &impl Conn, tasks: &[TaskId]) -> Result<HashMap<TaskId, Option<u64>>, RepoError> {
+    let parents = Parents::new(Column::TaskId, tasks.iter().map(|id| id.0));
+    let select = Query::select().column(Asterisk).from(Entity).to_owned();
+    let found = keyset::counts(conn, select, parents).await?;
+    Ok(found.into_iter().map(|(task, count)| (TaskId(task), count)).collect())
+}
+
+/// Visible turns by id.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_all(conn: &impl Conn, scope: Scope, ids: &[AssignmentId]) -> Result<Vec<Assignment>, RepoError> {
+    let among = scope::visible(scope, Column::ProjectId).add(Column::Id.is_in(ids.iter().map(|id| id.0)));
+    sql::all::<Model, _>(conn, &Entity::find().filter_by(among)).await
 }
 
 /// Moves turns of a locked task, given by slot and fence, to `state`; those that still ran end at `now`. Gives them back.

@@ -232,7 +232,28 @@ pub async fn counts(conn: &impl Conn, projects: &[ProjectId]) -> Result<HashMap<
     Ok(counts)
 }
 
-/// The counters of one project.
+/// The counters of all projects together, for operators.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn totals(conn: &impl Conn) -> Result<Counts, RepoError> {
+    let mut select = Query::select();
+    select.from(event_stream::Entity);
+    for counter in Counter::all() {
+        let sum = Expr::col(counter.column()).sum().cast_as("bigint");
+        select.expr_as(sum, counter.column());
+    }
+    let mut totals = Counts::default();
+    if let Some(row) = conn.query_one(&select).await? {
+        for counter in Counter::all() {
+            let n: Option<i64> = row.try_get("", counter.column())?;
+            totals.0.insert(counter, n.unwrap_or(0));
+        }
+    }
+    Ok(totals)
+}
+
+/// The counters of one project, or of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts(HashMap<Counter, i64>);
 

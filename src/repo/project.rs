@@ -196,7 +196,7 @@ pub async fn find(conn: &impl Conn, scope: Scope, id: ProjectId) -> Result<Optio
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn lock(conn: &impl Conn, scope: Scope, id: ProjectId) -> Result<Option<(Project, Standing)>, RepoError> {
-    hold(conn, id, LockType::Update).await?;
+    hold(conn, id, LockType::NoKeyUpdate).await?;
     find(conn, scope, id).await
 }
 

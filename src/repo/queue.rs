@@ -9,7 +9,7 @@ use entity::{assignment, labeling_session, project, project_member, task, task_s
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult,
     sea_query::{
-        CommonTableExpression, Condition, Expr, ExprTrait, LockBehavior, LockType, Order, Query, SelectStatement,
+        CommonTableExpression, Condition, Expr, ExprTrait, Func, LockBehavior, LockType, Order, Query, SelectStatement,
         WithClause,
     },
 };
@@ -26,87 +26,128 @@ use crate::{
         Conn, RepoError, Scope, clock,
         project::Project,
         slot::Slot,
-        sql::{FilterBy, word},
+        sql::{self, FilterBy, optional_word, word},
+        task::Task,
     },
 };
 
-/// Holds what makes the claims of one person in one project follow one another: the membership's row, an admin's own row
-/// where there is none. Gives the project as it is then; none when the asker does not see it.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn lock_claimer(
-    conn: &impl Conn,
-    scope: Scope,
-    project: ProjectId,
-) -> Result<Option<(Project, Standing)>, RepoError> {
-    let mut select = project::Entity::find().filter_by(project::Column::Id.eq(project.0));
-    if scope.admin {
-        select
-            .cross_join(user::Entity)
-            .and_where(Expr::col((user::Entity, user::Column::Id)).eq(scope.user.0))
-            .lock_with_tables(LockType::NoKeyUpdate, [user::Entity]);
-    } else {
-        let own = Expr::col((project_member::Entity, project_member::Column::ProjectId))
-            .equals((project::Entity, project::Column::Id));
-        select
-            .inner_join(project_member::Entity, own)
-            .and_where(project_member::Column::UserId.eq(scope.user.0))
-            .expr_as(Expr::col((project_member::Entity, project_member::Column::Role)), "viewer_role")
-            .lock_with_tables(LockType::NoKeyUpdate, [project_member::Entity]);
-    }
-    let Some(row) = conn.query_one(&select).await? else { return Ok(None) };
-    let standing = if scope.admin {
-        Standing::Admin
-    } else {
-        Standing::Member(word::<Role>(&row.try_get::<String>("", "viewer_role")?)?)
-    };
-    Ok(Some((project::Model::from_query_result(&row, "")?.try_into()?, standing)))
-}
-
-/// What a person has in a project's queue.
-#[derive(Clone, Copy, Debug)]
-pub struct Standings {
+/// A project as somebody who claims in it finds it.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// The project.
+    pub project: Project,
+    /// What the person is in it.
+    pub standing: Standing,
     /// Slots the person holds.
     pub leases: i64,
+    /// Tasks the person reviews.
+    pub reviews: i64,
+    /// Whether a slot waits for the person.
+    pub reserved: bool,
     /// The session that the claim's request opened within the last day.
     pub repeated: Option<SessionId>,
 }
 
-/// Reads what a person, whose claims are held, has.
+/// The asker's desk in a project. It holds what makes the claims of one person in one project follow one another: the
+/// membership's row, an admin's own row. None when the asker does not see the project.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn standings(
+pub async fn desk(
     conn: &impl Conn,
+    scope: Scope,
     project: ProjectId,
-    user: UserId,
     request_id: Option<&str>,
-) -> Result<Standings, RepoError> {
-    let mut select = Query::select();
-    select.expr_as(Expr::SubQuery(None, Box::new(leases(project, user).into())), "leases");
-    if let Some(request_id) = request_id {
-        use labeling_session::Column as C;
-        let opened = Query::select()
-            .column(C::Id)
-            .from(labeling_session::Entity)
-            .and_where(C::UserId.eq(user.0))
-            .and_where(C::RequestId.eq(request_id))
-            .to_owned();
-        select.expr_as(Expr::SubQuery(None, Box::new(opened.into())), "repeated");
+) -> Result<Option<Desk>, RepoError> {
+    // First the lock, then the look: a statement that waits for a lock reads its sub-selects as they were before. A
+    // transaction of SQLite is alone from its beginning.
+    if !conn.is_sqlite() {
+        conn.query_one(&claimer(scope, project)).await?;
     }
-    let row = conn.query_one(&select).await?.ok_or(RepoError::NotFound)?;
+    let mut select = project::Entity::find().filter_by(project::Column::Id.eq(project.0));
+    let role = project_member::Entity::find()
+        .filter_by(project_member::Column::ProjectId.eq(project.0).and(project_member::Column::UserId.eq(scope.user.0)))
+        .clear_selects()
+        .column(project_member::Column::Role)
+        .to_owned();
+    let mut sub = |name: &'static str, query: SelectStatement| {
+        select.expr_as(Expr::SubQuery(None, Box::new(query.into())), name);
+    };
+    sub("viewer_role", role);
+    sub("leases", leases(project, scope.user));
+    sub("reviews", reviews(project, scope.user));
+    if let Some(request_id) = request_id {
+        sub("repeated", opened_by(conn, scope.user, request_id));
+    }
+    select.expr_as(Expr::exists(reserved(project, scope.user)), "reserved");
+    let Some(row) = conn.query_one(&select).await? else { return Ok(None) };
+    let role: Option<Role> = optional_word(row.try_get::<Option<String>>("", "viewer_role")?.as_deref())?;
+    let standing = if scope.admin { Some(Standing::Admin) } else { role.map(Standing::Member) };
+    let Some(standing) = standing else { return Ok(None) };
     let repeated: Option<Uuid> = if request_id.is_some() { row.try_get("", "repeated")? } else { None };
-    Ok(Standings { leases: row.try_get("", "leases")?, repeated: repeated.map(SessionId) })
+    Ok(Some(Desk {
+        project: project::Model::from_query_result(&row, "")?.try_into()?,
+        standing,
+        leases: row.try_get("", "leases")?,
+        reviews: row.try_get("", "reviews")?,
+        reserved: row.try_get("", "reserved")?,
+        repeated: repeated.map(SessionId),
+    }))
+}
+
+fn claimer(scope: Scope, project: ProjectId) -> SelectStatement {
+    if scope.admin {
+        let mut own = user::Entity::find().filter_by(user::Column::Id.eq(scope.user.0));
+        return own.clear_selects().column(user::Column::Id).lock(LockType::NoKeyUpdate).to_owned();
+    }
+    let membership =
+        project_member::Column::ProjectId.eq(project.0).and(project_member::Column::UserId.eq(scope.user.0));
+    let mut own = project_member::Entity::find().filter_by(membership);
+    own.clear_selects().column(project_member::Column::UserId).lock(LockType::NoKeyUpdate).to_owned()
 }
 
 fn leases(project: ProjectId, user: UserId) -> SelectStatement {
+    use task_slot::Column as C;
     Query::select()
         .expr(Expr::cust("count(*)"))
         .from(task_slot::Entity)
-        .and_where(task_slot::Column::HolderId.eq(user.0))
-        .and_where(task_slot::Column::ProjectId.eq(project.0))
-        .and_where(task_slot::Column::State.eq(SlotState::Leased.as_str()))
+        .and_where(C::HolderId.eq(user.0))
+        .and_where(C::ProjectId.eq(project.0))
+        .and_where(C::State.eq(SlotState::Leased.as_str()))
+        .to_owned()
+}
+
+fn reviews(project: ProjectId, user: UserId) -> SelectStatement {
+    use task::Column as C;
+    Query::select()
+        .expr(Expr::cust("count(*)"))
+        .from(task::Entity)
+        .and_where(C::ReviewerId.eq(user.0))
+        .and_where(C::ProjectId.eq(project.0))
+        .and_where(C::State.eq(TaskState::InReview.as_str()))
+        .to_owned()
+}
+
+fn opened_by(conn: &impl Conn, user: UserId, request_id: &str) -> SelectStatement {
+    use labeling_session::Column as C;
+    Query::select()
+        .column(C::Id)
+        .from(labeling_session::Entity)
+        .and_where(C::UserId.eq(user.0))
+        .and_where(C::RequestId.eq(request_id))
+        .and_where(Expr::col(C::CreatedAt).gt(clock::now_plus(conn, -limits::REQUEST_ID_SECONDS)))
+        .to_owned()
+}
+
+fn reserved(project: ProjectId, user: UserId) -> SelectStatement {
+    use task_slot::Column as C;
+    Query::select()
+        .expr(Expr::cust("1"))
+        .from(task_slot::Entity)
+        .and_where(C::ProjectId.eq(project.0))
+        .and_where(C::ReservedFor.eq(user.0))
+        .and_where(C::State.eq(SlotState::Free.as_str()))
+        .and_where(C::Claimable.eq(true))
         .to_owned()
 }
 
@@ -153,6 +194,7 @@ pub async fn lease(conn: &impl Conn, claimer: Claimer, place: Place) -> Result<O
     use task_slot::Column as C;
     let pick = CommonTableExpression::new().table_name("pick").query(walk(conn, claimer, place)).to_owned();
     let picked = Query::select().columns(["task_id", "number"]).from("pick").to_owned();
+    // In a function, else PostgreSQL would give it the name of the slot's own state.
     // The task's state before this change: nothing but a change of this very task, which is locked, could move it.
     let state = Query::select()
         .column(task::Column::State)
@@ -169,10 +211,10 @@ pub async fn lease(conn: &impl Conn, claimer: Claimer, place: Place) -> Result<O
         .value(C::ReservedUntil, None::<DateTime<Utc>>)
         .and_where(Expr::tuple([Expr::col(C::TaskId), Expr::col(C::Number)]).in_subquery(picked))
         .and_where(C::State.eq(SlotState::Free.as_str()))
-        .returning(
-            Query::returning()
-                .exprs([Expr::col(sea_orm::sea_query::Asterisk), Expr::SubQuery(None, Box::new(state.into()))]),
-        )
+        .returning(Query::returning().exprs([
+            Expr::col(sea_orm::sea_query::Asterisk),
+            Func::coalesce([Expr::SubQuery(None, Box::new(state.into())), Expr::value("")]).into(),
+        ]))
         .to_owned();
     let row = conn.query_one(&update.with(WithClause::new().cte(pick).to_owned())).await?;
     let Some(row) = row else { return Ok(None) };
@@ -276,6 +318,61 @@ pub async fn is_empty(conn: &impl Conn, project: ProjectId) -> Result<bool, Repo
     Ok(conn.query_one(&any).await?.is_none())
 }
 
+/// Locks the first task that waits for a review the person may give: the highest priority first, or one task by name.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn reviewable(conn: &impl Conn, project: ProjectId, user: UserId) -> Result<Option<Task>, RepoError> {
+    let mut select = waiting_for_review(project);
+    select
+        .and_where(Expr::exists(worked(user)).not())
+        .order_by(task::Column::Priority, Order::Desc)
+        .order_by(task::Column::Id, Order::Asc)
+        .limit(1);
+    if !conn.is_sqlite() {
+        select.lock_with_tables_behavior(LockType::Update, [task::Entity], LockBehavior::SkipLocked);
+    }
+    sql::one::<task::Model, _>(conn, &select).await
+}
+
+/// Whether no task of the project waits for a review, whoever gives it.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn has_no_review(conn: &impl Conn, project: ProjectId) -> Result<bool, RepoError> {
+    Ok(conn.query_one(waiting_for_review(project).limit(1)).await?.is_none())
+}
+
+/// Whether the person had a slot of the task in its round: nobody judges their own work.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn has_worked(conn: &impl Conn, task: TaskId, user: UserId) -> Result<bool, RepoError> {
+    let own = Query::select()
+        .expr(Expr::cust("1"))
+        .from(task::Entity)
+        .and_where(task::Column::Id.eq(task.0))
+        .and_where(Expr::exists(worked(user)))
+        .to_owned();
+    Ok(conn.query_one(&own).await?.is_some())
+}
+
+fn waiting_for_review(project: ProjectId) -> SelectStatement {
+    let waiting = task::Column::ProjectId.eq(project.0).and(task::Column::State.eq(TaskState::Submitted.as_str()));
+    task::Entity::find().filter_by(waiting.and(task::Column::ImportJob.is_null()))
+}
+
+fn worked(user: UserId) -> SelectStatement {
+    use assignment::{Column as C, Entity};
+    Query::select()
+        .expr(Expr::cust("1"))
+        .from(Entity)
+        .and_where(Expr::col((Entity, C::AnnotatorId)).eq(user.0))
+        .and_where(Expr::col((Entity, C::TaskId)).equals((task::Entity, task::Column::Id)))
+        .and_where(Expr::col((Entity, C::Round)).equals((task::Entity, task::Column::Round)))
+        .to_owned()
+}
+
 /// Tasks with a lease or a review that has run out, those that wait longest first.
 ///
 /// # Errors
@@ -306,4 +403,101 @@ pub async fn expired(conn: &impl Conn) -> Result<Vec<(TaskId, DateTime<Utc>)>, R
         }
     }
     Ok(found)
+}
+
+/// Ends reservations that ran out, or whose person cannot label in the project any more; at most `limit`. Gives how many.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn end_reservations(conn: &impl Conn, limit: u64) -> Result<u64, RepoError> {
+    use task_slot::Column as C;
+    let gone = || {
+        let able = Query::select()
+            .expr(Expr::cust("1"))
+            .from(project_member::Entity)
+            .and_where(
+                Expr::col((project_member::Entity, project_member::Column::ProjectId))
+                    .equals((task_slot::Entity, C::ProjectId)),
+            )
+            .and_where(
+                Expr::col((project_member::Entity, project_member::Column::UserId))
+                    .equals((task_slot::Entity, C::ReservedFor)),
+            )
+            .and_where(project_member::Column::Role.ne(Role::Viewer.as_str()))
+            .to_owned();
+        let admin = Query::select()
+            .expr(Expr::cust("1"))
+            .from(user::Entity)
+            .and_where(Expr::col((user::Entity, user::Column::Id)).equals((task_slot::Entity, C::ReservedFor)))
+            .and_where(Expr::col((user::Entity, user::Column::Admin)).eq(true))
+            .to_owned();
+        Condition::all().add(Expr::exists(able).not()).add(Expr::exists(admin).not())
+    };
+    let over = || Expr::col((task_slot::Entity, C::ReservedUntil)).lte(clock::now(conn));
+    let mut walk = Query::select();
+    walk.columns([(task_slot::Entity, C::TaskId), (task_slot::Entity, C::Number)])
+        .from(task_slot::Entity)
+        .inner_join(task::Entity, Expr::col((task::Entity, task::Column::Id)).equals((task_slot::Entity, C::TaskId)))
+        .and_where(Expr::col((task_slot::Entity, C::State)).eq(SlotState::Free.as_str()))
+        .and_where(Expr::col((task_slot::Entity, C::ReservedFor)).is_not_null())
+        .cond_where(Condition::any().add(over()).add(gone()))
+        .limit(limit);
+    if !conn.is_sqlite() {
+        walk.lock_with_tables_behavior(LockType::Update, [task::Entity], LockBehavior::SkipLocked);
+    }
+    let over = CommonTableExpression::new().table_name("pick").query(walk).to_owned();
+    let picked = Query::select().columns(["task_id", "number"]).from("pick").to_owned();
+    let update = Query::update()
+        .table(task_slot::Entity)
+        .value(C::ReservedFor, None::<Uuid>)
+        .value(C::ReservedUntil, None::<DateTime<Utc>>)
+        .and_where(Expr::tuple([Expr::col(C::TaskId), Expr::col(C::Number)]).in_subquery(picked))
+        .and_where(C::State.eq(SlotState::Free.as_str()))
+        .to_owned();
+    Ok(conn.execute(&update.with(WithClause::new().cte(over).to_owned())).await?.rows_affected())
+}
+
+/// Moves the end of the lease under `fence` to `seconds` from now; gives it, none when the fence does not hold. The one
+/// statement that writes a slot without its task's lock: it changes nothing a rule looks at.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn renew_lease(
+    conn: &impl Conn,
+    (task, slot): (TaskId, i32),
+    fence: i32,
+    seconds: i64,
+) -> Result<Option<DateTime<Utc>>, RepoError> {
+    use task_slot::Column as C;
+    let update = Query::update()
+        .table(task_slot::Entity)
+        .value(C::LeaseExpiresAt, clock::now_plus(conn, seconds))
+        .and_where(C::TaskId.eq(task.0).and(C::Number.eq(slot)).and(C::LeaseEpoch.eq(fence)))
+        .and_where(C::State.eq(SlotState::Leased.as_str()))
+        .returning_col(C::LeaseExpiresAt)
+        .to_owned();
+    let row = conn.query_one(&update).await?;
+    Ok(row.map(|row| row.try_get("", "lease_expires_at")).transpose()?)
+}
+
+/// As [`renew_lease`], of a review.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn renew_review(
+    conn: &impl Conn,
+    task: TaskId,
+    fence: i32,
+    seconds: i64,
+) -> Result<Option<DateTime<Utc>>, RepoError> {
+    use task::Column as C;
+    let update = Query::update()
+        .table(task::Entity)
+        .value(C::ReviewExpiresAt, clock::now_plus(conn, seconds))
+        .and_where(C::Id.eq(task.0).and(C::ReviewEpoch.eq(fence)))
+        .and_where(C::State.eq(TaskState::InReview.as_str()))
+        .returning_col(C::ReviewExpiresAt)
+        .to_owned();
+    let row = conn.query_one(&update).await?;
+    Ok(row.map(|row| row.try_get("", "review_expires_at")).transpose()?)
 }

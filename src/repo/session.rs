@@ -3,21 +3,22 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::labeling_session::{Column, Entity, Model};
-use entity::{task, task_slot};
+use entity::{project, project_member, task, task_slot};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult,
-    sea_query::{Expr, ExprTrait, LockType, Order, Query},
+    sea_query::{Expr, ExprTrait, LockType, Order, Query, SelectStatement},
 };
 
 use crate::{
     domain::{
         ids::{ProjectId, SessionId, TaskId, UserId},
         limits,
-        words::{SessionRole, SlotState, TaskState},
+        permission::Standing,
+        words::{Role, SessionRole, SlotState, TaskState},
     },
     repo::{
-        Conn, RepoError, clock,
-        sql::{self, FilterBy, value, word},
+        Conn, RepoError, Scope, clock, scope,
+        sql::{self, FilterBy, optional_word, value, word},
         task::Task,
     },
 };
@@ -146,13 +147,84 @@ pub async fn find_own(conn: &impl Conn, user: UserId, ids: &[SessionId]) -> Resu
     sql::all::<Model, _>(conn, &Entity::find().filter_by(own)).await
 }
 
-/// The session that a request opened within the last day.
+/// A user's own sessions by id, in projects they still see.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn find_request(conn: &impl Conn, user: UserId, request_id: &str) -> Result<Option<Session>, RepoError> {
-    let request = Column::UserId.eq(user.0).and(Column::RequestId.eq(request_id));
-    sql::one::<Model, _>(conn, &Entity::find().filter_by(request)).await
+pub async fn find_visible(conn: &impl Conn, scope: Scope, ids: &[SessionId]) -> Result<Vec<Session>, RepoError> {
+    let own = scope::visible(scope, Column::ProjectId)
+        .add(Column::UserId.eq(scope.user.0))
+        .add(Column::Id.is_in(ids.iter().map(|id| id.0)));
+    sql::all::<Model, _>(conn, &Entity::find().filter_by(own)).await
+}
+
+/// A session with what a sign of life needs, read without any lock.
+#[derive(Clone, Debug)]
+pub struct AtWork {
+    /// The session.
+    pub session: Session,
+    /// What its user is in the project.
+    pub standing: Standing,
+    /// How long a lease of the project runs, in seconds.
+    pub lease_seconds: i32,
+    /// When the lease or review runs out; none when its fence does not hold.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// The time of the look.
+    pub now: DateTime<Utc>,
+}
+
+/// The asker's own session with what a sign of life needs; none when it is not theirs or they have left the project.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_at_work(conn: &impl Conn, scope: Scope, id: SessionId) -> Result<Option<AtWork>, RepoError> {
+    let of_session = |column: Expr, other: Column| column.equals((Entity, other));
+    let role = project_member::Entity::find()
+        .filter_by(project_member::Column::UserId.eq(scope.user.0))
+        .clear_selects()
+        .column(project_member::Column::Role)
+        .and_where(of_session(
+            Expr::col((project_member::Entity, project_member::Column::ProjectId)),
+            Column::ProjectId,
+        ))
+        .to_owned();
+    let lease = Query::select()
+        .column(task_slot::Column::LeaseExpiresAt)
+        .from(task_slot::Entity)
+        .and_where(of_session(Expr::col((task_slot::Entity, task_slot::Column::TaskId)), Column::TaskId))
+        .and_where(of_session(Expr::col((task_slot::Entity, task_slot::Column::Number)), Column::Slot))
+        .and_where(of_session(Expr::col((task_slot::Entity, task_slot::Column::LeaseEpoch)), Column::Fence))
+        .and_where(Expr::col((Entity, Column::Role)).ne(SessionRole::Reviewer.as_str()))
+        .to_owned();
+    let review = Query::select()
+        .column(task::Column::ReviewExpiresAt)
+        .from(task::Entity)
+        .and_where(of_session(Expr::col((task::Entity, task::Column::Id)), Column::TaskId))
+        .and_where(of_session(Expr::col((task::Entity, task::Column::ReviewEpoch)), Column::Fence))
+        .and_where(Expr::col((Entity, Column::Role)).eq(SessionRole::Reviewer.as_str()))
+        .to_owned();
+    let sub = |query: SelectStatement| Expr::SubQuery(None, Box::new(query.into()));
+    let mut select = Entity::find().filter_by(Column::Id.eq(id.0).and(Column::UserId.eq(scope.user.0)));
+    select
+        .inner_join(project::Entity, of_session(Expr::col((project::Entity, project::Column::Id)), Column::ProjectId))
+        .column((project::Entity, project::Column::LeaseSeconds))
+        .expr_as(sub(role), "viewer_role")
+        .expr_as(sub(lease), "lease_ends_at")
+        .expr_as(sub(review), "review_ends_at")
+        .expr_as(clock::now(conn), "read_at");
+    let Some(row) = conn.query_one(&select).await? else { return Ok(None) };
+    let role: Option<Role> = optional_word(row.try_get::<Option<String>>("", "viewer_role")?.as_deref())?;
+    let standing = if scope.admin { Some(Standing::Admin) } else { role.map(Standing::Member) };
+    let Some(standing) = standing else { return Ok(None) };
+    let (lease, review): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) =
+        (row.try_get("", "lease_ends_at")?, row.try_get("", "review_ends_at")?);
+    Ok(Some(AtWork {
+        session: Model::from_query_result(&row, "")?.try_into()?,
+        standing,
+        lease_seconds: row.try_get("", "lease_seconds")?,
+        ends_at: lease.or(review),
+        now: row.try_get("", "read_at")?,
+    }))
 }
 
 /// The user's sessions whose fence holds, oldest first: of slots held, of reviews, and joined ones with a sign of life.

@@ -54,6 +54,14 @@ pub struct Slot {
     pub skip_reason: Option<String>,
 }
 
+impl Slot {
+    /// Since when it waits, or waited, in the queue.
+    #[must_use]
+    pub fn waits_since(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_micros(self.queue_number)
+    }
+}
+
 impl TryFrom<Model> for Slot {
     type Error = RepoError;
 

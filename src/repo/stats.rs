@@ -33,7 +33,7 @@ pub async fn walk(conn: &impl Conn, project: ProjectId) -> Result<Walked, RepoEr
     Ok(Walked {
         annotations_last_hour: annotations_last_hour(conn, project).await?,
         median_label_seconds: median_label_seconds(conn, project).await?,
-        label_coverage_ratio: label_coverage_ratio(conn, project).await?,
+        label_coverage_ratio: label_coverage_ratio(conn, Some(project)).await?,
     })
 }
 
@@ -76,7 +76,11 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-async fn label_coverage_ratio(conn: &impl Conn, project: ProjectId) -> Result<f64, RepoError> {
+/// Share of unarchived tasks with a live annotation, 0 to 1: of one project, or of all.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn label_coverage_ratio(conn: &impl Conn, project: Option<ProjectId>) -> Result<f64, RepoError> {
     let labelled = Query::select()
         .expr(Expr::cust("1"))
         .from(task_label::Entity)
@@ -84,14 +88,16 @@ async fn label_coverage_ratio(conn: &impl Conn, project: ProjectId) -> Result<f6
         .and_where(task_label::Column::Annotations.gt(0))
         .to_owned();
     let covered = Expr::case(Expr::exists(labelled), 1).finally(0);
-    let select = Query::select()
+    let mut select = Query::select();
+    select
         .expr_as(Expr::cust("count(*)"), "tasks")
         .expr_as(Expr::expr(covered).sum(), "covered")
         .from(task::Entity)
-        .and_where(task::Column::ProjectId.eq(project.0))
         .and_where(task::Column::ImportJob.is_null())
-        .and_where(task::Column::State.ne(TaskState::Archived.as_str()))
-        .to_owned();
+        .and_where(task::Column::State.ne(TaskState::Archived.as_str()));
+    if let Some(project) = project {
+        select.and_where(task::Column::ProjectId.eq(project.0));
+    }
     let row = conn.query_one(&select).await?.ok_or(RepoError::NotFound)?;
     let tasks: i64 = row.try_get("", "tasks")?;
     let covered: Option<i64> = row.try_get("", "covered")?;

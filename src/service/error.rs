@@ -23,6 +23,14 @@ pub enum ServiceError {
     /// The asker's role, or a signed URL, does not allow it; the text says what would.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// As [`ServiceError::Forbidden`], because of one thing in the input.
+    #[error("{message}")]
+    ForbiddenAt {
+        /// Where in the input.
+        field: &'static str,
+        /// Why not.
+        message: &'static str,
+    },
     /// There is no such thing, or it is not visible: the two are not told apart.
     #[error("no such {what}")]
     NotFound {
@@ -151,7 +159,7 @@ impl ServiceError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Unauthenticated(_) => ErrorCode::Unauthenticated,
-            Self::Forbidden(_) => ErrorCode::Forbidden,
+            Self::Forbidden(_) | Self::ForbiddenAt { .. } => ErrorCode::Forbidden,
             Self::NotFound { .. } => ErrorCode::NotFound,
             Self::Invalid { .. } => ErrorCode::BadUserInput,
             Self::LimitExceeded { .. } => ErrorCode::LimitExceeded,
@@ -178,6 +186,7 @@ impl ServiceError {
             | Self::Incomplete { field, .. }
             | Self::Stale { field, .. } => Some(field),
             Self::LeaseLost { .. } => Some("fence"),
+            Self::ForbiddenAt { field, .. } => Some(field),
             Self::Unauthenticated(_)
             | Self::Forbidden(_)
             | Self::ProjectPaused(_)
@@ -257,5 +266,11 @@ impl From<TemplateError> for ServiceError {
 impl From<ContentError> for ServiceError {
     fn from(error: ContentError) -> Self {
         Self::invalid(error.field, error.message)
+    }
+}
+
+impl From<crate::backend::session::SessionError> for ServiceError {
+    fn from(error: crate::backend::session::SessionError) -> Self {
+        Self::Internal(Box::new(error))
     }
 }

@@ -1,6 +1,8 @@
 //! A task held by a transaction, and the one way to change where it stands: the life cycle says the states, what they
 //! mean for holders, fences and reservations is said here, and rows, counters and events follow from the difference.
 
+use std::{collections::HashMap, time::Duration};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
@@ -17,7 +19,7 @@ use crate::{
         Txn, assignment, assignment::Assignment, places, project::Project, session, session::Session, slot, slot::Slot,
         task as task_repo, task::Task,
     },
-    service::{ServiceError, Viewer},
+    service::{App, ServiceError, Viewer},
 };
 
 /// A task that the transaction holds, with all that a rule may ask about it.
@@ -57,7 +59,7 @@ impl Locked {
         Ok((session, locked))
     }
 
-    async fn around(txn: &Txn, viewer: &Viewer, task: Task) -> Result<Option<Self>, ServiceError> {
+    pub(crate) async fn around(txn: &Txn, viewer: &Viewer, task: Task) -> Result<Option<Self>, ServiceError> {
         let places::Places { project, standing, slots, now } = places::read(txn, viewer.scope(), task.id).await?;
         Ok(standing.map(|standing| Self { project, standing, task, slots, now }))
     }
@@ -119,8 +121,10 @@ pub(crate) struct Change {
     pub(crate) after: Locked,
     before: (TaskState, Vec<Slot>),
     by: Option<UserId>,
-    /// What becomes of turns that end without a result.
-    freed_as: AssignmentState,
+    /// Why, as who did it says.
+    reason: Option<String>,
+    /// What turns that end without a result end as, by slot; REVOKED where nothing is said.
+    freed: HashMap<i32, AssignmentState>,
 }
 
 /// What a change wrote, before it is committed.
@@ -137,13 +141,23 @@ impl Change {
     /// A change of `locked` by somebody, or by the server itself.
     pub(crate) fn of(locked: Locked, by: Option<UserId>) -> Self {
         let before = (locked.task.state, locked.slots.clone());
-        Self { after: locked, before, by, freed_as: AssignmentState::Revoked }
+        Self { after: locked, before, by, reason: None, freed: HashMap::new() }
     }
 
-    /// Turns that end without a result end as `state`.
-    pub(crate) fn freed_as(mut self, state: AssignmentState) -> Self {
-        self.freed_as = state;
+    /// The events will say why.
+    pub(crate) fn because(mut self, reason: Option<String>) -> Self {
+        self.reason = reason;
         self
+    }
+
+    /// The lease of the slot at `index` ends without a result, the turn as `state`.
+    ///
+    /// # Errors
+    /// As [`Change::apply`].
+    pub(crate) fn free(&mut self, index: usize, state: AssignmentState) -> Result<(), ServiceError> {
+        self.apply(Event::Freed(index))?;
+        self.freed.insert(self.after.slots[index].number, state);
+        Ok(())
     }
 
     /// Lets `event` happen.
@@ -206,33 +220,73 @@ impl Change {
     /// # Errors
     /// [`ServiceError`] of the database.
     pub(crate) async fn write(self, txn: &Txn) -> Result<Written, ServiceError> {
-        let Self { after: mut locked, before: (state, slots), by, freed_as } = self;
+        let Self { after: mut locked, before: (state, slots), by, reason, freed } = self;
         for (slot, _) in locked.slots.iter().zip(&slots).filter(|(after, before)| after != before) {
             slot::write(txn, slot).await?;
         }
         let mut turns = Vec::new();
-        for (state, ended) in ended_turns(&slots, &locked.slots, freed_as) {
+        for (state, ended) in ended_turns(&slots, &locked.slots, &freed) {
             turns.extend(assignment::write(txn, locked.task.id, &ended, state, locked.now).await?);
         }
         let task = &mut locked.task;
         (task.version, task.updated_at) = (task.version + 1, locked.now);
         task_repo::write(txn, task).await?;
         let mut changes = Changes::new(task.project, by);
-        note(&mut changes, task, state, claimable(task.state, &locked.slots) - claimable(state, &slots));
+        let claimable = claimable(task.state, &locked.slots) - claimable(state, &slots);
+        note(&mut changes, task, state, claimable, reason.as_deref());
         for (before, after) in slots.iter().zip(&locked.slots) {
             let (was, is) = (before.state == SlotState::Leased, after.state == SlotState::Leased);
             if was != is {
-                changes.task(EventType::SessionChanged, task, json!({ "slot": after.number, "opened": is }));
+                changes.task(
+                    EventType::SessionChanged,
+                    task,
+                    json!({ "slot": after.number, "opened": is, "reason": reason }),
+                );
             }
         }
         Ok(Written { locked, changes, turns })
     }
 }
 
+impl Written {
+    /// Appends the events, commits, and tells the metrics; gives the task as it is now.
+    ///
+    /// # Errors
+    /// [`ServiceError`] of the database.
+    pub(crate) async fn commit(self, app: &App, txn: Txn) -> Result<Task, ServiceError> {
+        let Self { locked, changes, turns } = self;
+        changes.append(&txn).await?;
+        txn.commit().await?;
+        for turn in turns.iter().filter(|turn| turn.ended_at == Some(locked.now)) {
+            let how = match turn.state {
+                AssignmentState::Submitted | AssignmentState::Accepted => {
+                    app.metrics.phase("labeled", between(turn.started_at, locked.now));
+                    "submitted"
+                }
+                AssignmentState::Skipped => "skipped",
+                AssignmentState::Released => "released",
+                AssignmentState::Expired => "expired",
+                AssignmentState::Revoked => "revoked",
+                AssignmentState::Leased | AssignmentState::Rejected => continue,
+            };
+            app.metrics.leases_ended.with_label_values(&[how]).inc();
+        }
+        if locked.task.state == TaskState::Accepted {
+            app.metrics.phase("completed", between(locked.task.created_at, locked.now));
+        }
+        Ok(locked.task)
+    }
+}
+
+/// How long it was; nothing when the clock was set back.
+pub(crate) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
+    (to - from).to_std().unwrap_or_default()
+}
+
 /// What a task's new state says to counters and subscribers.
-pub(crate) fn note(changes: &mut Changes, task: &Task, from: TaskState, claimable: i64) {
+pub(crate) fn note(changes: &mut Changes, task: &Task, from: TaskState, claimable: i64, reason: Option<&str>) {
     if task.state != from {
-        changes.task(EventType::TaskStateChanged, task, json!({ "from": from, "to": task.state }));
+        changes.task(EventType::TaskStateChanged, task, json!({ "from": from, "to": task.state, "reason": reason }));
         changes.count(task.stream, Counter::Tasks(from), -1);
         changes.count(task.stream, Counter::Tasks(task.state), 1);
     }
@@ -240,12 +294,16 @@ pub(crate) fn note(changes: &mut Changes, task: &Task, from: TaskState, claimabl
 }
 
 /// The turns (slot, fence) that ended or were judged between two looks at a task's slots, by what they ended as.
-fn ended_turns(before: &[Slot], after: &[Slot], freed_as: AssignmentState) -> Vec<(AssignmentState, Vec<(i32, i32)>)> {
+fn ended_turns(
+    before: &[Slot],
+    after: &[Slot],
+    freed: &HashMap<i32, AssignmentState>,
+) -> Vec<(AssignmentState, Vec<(i32, i32)>)> {
     use SlotState as S;
     let mut ended: Vec<(AssignmentState, Vec<(i32, i32)>)> = Vec::new();
     for (before, after) in before.iter().zip(after) {
         let state = match (before.state, after.state) {
-            (S::Leased, S::Free) => freed_as,
+            (S::Leased, S::Free) => freed.get(&before.number).copied().unwrap_or(AssignmentState::Revoked),
             (S::Leased, S::Submitted) => AssignmentState::Submitted,
             (S::Leased, S::Skipped) => AssignmentState::Skipped,
             (S::Leased | S::Submitted, S::Accepted) => AssignmentState::Accepted,

@@ -4,20 +4,27 @@
 pub mod access_token;
 pub mod asset;
 mod asset_facts;
+pub mod claim;
 mod error;
 pub mod event;
 pub mod identity;
+pub mod labeling_session;
+pub mod lease;
 mod locked;
 pub mod node;
 pub mod password;
 pub mod project;
+pub mod review;
 mod secret;
 pub mod sign_in;
 mod signed_url;
+mod snapshot;
 pub mod stats;
 pub mod task;
 mod task_input;
 pub mod template;
+pub mod turn;
+pub mod upkeep;
 pub mod user;
 mod validate;
 
@@ -29,8 +36,9 @@ pub use identity::Viewer;
 use tokio::sync::OnceCell;
 
 use crate::{
-    backend::storage::Storage,
+    backend::{queue::ClaimQueue, session::SessionStore, storage::Storage},
     repo::{Db, instance},
+    telemetry::Metrics,
 };
 
 /// What the use cases work with. Made once, by the composition root.
@@ -39,14 +47,36 @@ pub struct App {
     pub db: Db,
     /// Where the bytes of assets are.
     pub storage: Arc<dyn Storage>,
+    /// How a claim finds its slot.
+    pub queue: Arc<dyn ClaimQueue>,
+    /// What is kept of labeling sessions beside their rows.
+    pub sessions: Arc<dyn SessionStore>,
     /// The address people reach this server at, without a slash at its end.
     pub public_url: String,
+    /// What is counted: use cases add to it after their commit.
+    pub metrics: Metrics,
     /// Signs URLs of files, with a key that the database has once there is a schema.
     urls: OnceCell<signed_url::Signer>,
     /// Bounds password hashing, which is made to be slow.
     pub(crate) passwords: password::Hasher,
     /// Statistics that are costly to compute.
     pub(crate) stats: stats::Cache,
+}
+
+/// What has several bodies, each the one that was chosen.
+pub struct Backends {
+    /// Where the bytes of assets are.
+    pub storage: Arc<dyn Storage>,
+    /// How a claim finds its slot.
+    pub queue: Arc<dyn ClaimQueue>,
+    /// What is kept of labeling sessions beside their rows.
+    pub sessions: Arc<dyn SessionStore>,
+}
+
+impl std::fmt::Debug for Backends {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Backends").finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for App {
@@ -58,14 +88,18 @@ impl std::fmt::Debug for App {
 impl App {
     /// Puts the use cases together over their backends.
     #[must_use]
-    pub fn new(db: Db, storage: Arc<dyn Storage>, public_url: String) -> Self {
+    pub fn new(db: Db, backends: Backends, public_url: String, metrics: Metrics) -> Self {
+        let Backends { storage, queue, sessions } = backends;
         Self {
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),
             stats: stats::Cache::default(),
             db,
             storage,
+            queue,
+            sessions,
             public_url,
+            metrics,
         }
     }
 

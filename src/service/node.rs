@@ -7,7 +7,10 @@ use crate::{
     repo::{
         access_token::{self, AccessToken},
         asset::{self, Asset},
+        assignment::{self, Assignment},
         project::{self, Project},
+        review::{self, Review},
+        session::{self, Session},
         task::{self, Task},
         template::{self, Template},
         user::{self, User},
@@ -30,6 +33,12 @@ pub enum Node {
     Asset(Asset),
     /// A task.
     Task(Task),
+    /// One person's turn on one slot.
+    Assignment(Assignment),
+    /// A labeling session of the viewer's own.
+    Session(Session),
+    /// A verdict.
+    Review(Review),
 }
 
 /// The visible ones among the things with these ids: one statement for each kind of id.
@@ -68,6 +77,21 @@ pub async fn find_all(app: &App, viewer: &Viewer, ids: &[AnyId]) -> Result<HashM
     if !tasks.is_empty() {
         let rows = task::find_all(db, scope, &tasks).await?;
         found.extend(rows.into_values().map(|row| (AnyId::TaskId(row.id), Node::Task(row))));
+    }
+    let turns = of_kind(ids, |id| if let AnyId::AssignmentId(id) = id { Some(id) } else { None });
+    if !turns.is_empty() {
+        let rows = assignment::find_all(db, scope, &turns).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::AssignmentId(row.id), Node::Assignment(row))));
+    }
+    let sessions = of_kind(ids, |id| if let AnyId::SessionId(id) = id { Some(id) } else { None });
+    if !sessions.is_empty() {
+        let rows = session::find_visible(db, scope, &sessions).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::SessionId(row.id), Node::Session(row))));
+    }
+    let reviews = of_kind(ids, |id| if let AnyId::ReviewId(id) = id { Some(id) } else { None });
+    if !reviews.is_empty() {
+        let rows = review::find_all(db, scope, &reviews).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::ReviewId(row.id), Node::Review(row))));
     }
     Ok(found)
 }

@@ -41,6 +41,13 @@ pub(crate) fn random_bytes() -> Result<[u8; 32], ServiceError> {
     Ok(bytes)
 }
 
+/// The name of an author of edits, unique in its task: 8 letters and digits, no secret.
+pub(crate) fn actor() -> Result<String, ServiceError> {
+    const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
+    let letter = |byte: &u8| char::from(LETTERS[usize::from(byte % 32)]);
+    Ok(random_bytes()?.iter().take(8).map(letter).collect())
+}
+
 /// A new secret and its hash.
 pub(crate) fn generate(purpose: Purpose) -> Result<(String, SecretHash), ServiceError> {
     let secret = format!("{}{}", purpose.prefix(), URL_SAFE_NO_PAD.encode(random_bytes()?));

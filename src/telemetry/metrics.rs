@@ -1,7 +1,10 @@
 //! The metric families. Labels take few values: no ids, no names.
 
+use std::time::Duration;
+
 use prometheus::{
-    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, exponential_buckets,
 };
 
 /// The kinds of annotation, in lower case as labels have them.
@@ -18,6 +21,18 @@ pub struct Metrics {
     /// `label_coverage_ratio{coverage_set}`: share of unarchived tasks with a live annotation whose label is in the
     /// coverage set.
     pub label_coverage: GaugeVec,
+    /// `concord_claims_total{of,outcome}`: claims answered; of = task, review.
+    pub claims: IntCounterVec,
+    /// `concord_leases_ended_total{how}`: turns on slots that ended.
+    pub leases_ended: IntCounterVec,
+    /// `concord_leases_revived_total`: leases that ran out and went on.
+    pub leases_revived: IntCounter,
+    /// `concord_reaper_lag_seconds`: how late a lease or review that ran out was ended.
+    pub reaper_lag: Histogram,
+    /// `concord_queue_slots`: free slots that the queue hands out.
+    pub queue_slots: IntGauge,
+    /// `concord_tasks{state}`: tasks of all projects.
+    pub tasks: IntGaugeVec,
     /// `concord_http_requests_total{route,status}`.
     pub http_requests: IntCounterVec,
     /// `concord_http_request_seconds{route}`.
@@ -50,6 +65,21 @@ impl Metrics {
                 Opts::new("label_coverage_ratio", "Share of unarchived tasks with a label of the coverage set."),
                 &["coverage_set"],
             )?,
+            claims: IntCounterVec::new(
+                Opts::new("concord_claims_total", "Claims answered, by what was claimed and what came of it."),
+                &["of", "outcome"],
+            )?,
+            leases_ended: IntCounterVec::new(
+                Opts::new("concord_leases_ended_total", "Turns on slots that ended, by how."),
+                &["how"],
+            )?,
+            leases_revived: IntCounter::new("concord_leases_revived_total", "Leases that ran out and went on.")?,
+            reaper_lag: Histogram::with_opts(
+                HistogramOpts::new("concord_reaper_lag_seconds", "Seconds between a lease's end and its ending.")
+                    .buckets(exponential_buckets(0.125, 2.0, 12)?),
+            )?,
+            queue_slots: IntGauge::new("concord_queue_slots", "Free slots that the queue hands out.")?,
+            tasks: IntGaugeVec::new(Opts::new("concord_tasks", "Tasks of all projects, by state."), &["state"])?,
             http_requests: IntCounterVec::new(
                 Opts::new("concord_http_requests_total", "HTTP requests answered, by route and status."),
                 &["route", "status"],
@@ -71,6 +101,12 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.annotation_throughput.clone()))?;
         metrics.registry.register(Box::new(metrics.task_latency.clone()))?;
         metrics.registry.register(Box::new(metrics.label_coverage.clone()))?;
+        metrics.registry.register(Box::new(metrics.claims.clone()))?;
+        metrics.registry.register(Box::new(metrics.leases_ended.clone()))?;
+        metrics.registry.register(Box::new(metrics.leases_revived.clone()))?;
+        metrics.registry.register(Box::new(metrics.reaper_lag.clone()))?;
+        metrics.registry.register(Box::new(metrics.queue_slots.clone()))?;
+        metrics.registry.register(Box::new(metrics.tasks.clone()))?;
         metrics.registry.register(Box::new(metrics.http_requests.clone()))?;
         metrics.registry.register(Box::new(metrics.http_seconds.clone()))?;
         metrics.registry.register(Box::new(metrics.graphql_errors.clone()))?;
@@ -90,7 +126,21 @@ impl Metrics {
         for phase in ["queued", "claimed", "labeled", "reviewed", "saved", "completed"] {
             self.task_latency.with_label_values(&[phase]);
         }
+        for how in ["submitted", "skipped", "released", "expired", "revoked"] {
+            self.leases_ended.with_label_values(&[how]);
+        }
         self.label_coverage.with_label_values(&["all"]).set(0.0);
+    }
+
+    /// A task, or a request about one, was so long in a phase of its life.
+    pub fn phase(&self, phase: &str, lasted: Duration) {
+        self.task_latency.with_label_values(&[phase]).observe(lasted.as_secs_f64());
+    }
+
+    /// A claim was answered.
+    pub fn claimed(&self, of: &str, outcome: &str, took: Duration) {
+        self.claims.with_label_values(&[of, outcome]).inc();
+        self.phase("claimed", took);
     }
 
     /// All families in Prometheus' text format.

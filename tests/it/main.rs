@@ -18,6 +18,7 @@ mod bad_input_templates;
 mod bad_input_transport;
 mod bad_input_uploads;
 mod check_growth;
+mod claim_queue;
 mod command_line;
 mod error_docs;
 mod event_streams;
@@ -26,8 +27,10 @@ mod file_downloads;
 mod graphql_over_http_audit;
 mod http_behaviour;
 mod http_operation;
+mod lease_life;
 mod page_walks;
 mod project_settings;
+mod review_flow;
 mod schema_migration;
 mod sign_in;
 mod statement_counts;
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         bad_input_transport::trials(),
         bad_input_uploads::trials(),
         check_growth::trials(),
+        claim_queue::trials(),
         command_line::trials(),
         error_docs::trials(),
         event_streams::trials(),
@@ -65,7 +69,9 @@ fn main() -> ExitCode {
         http_behaviour::trials(),
         http_operation::trials(),
         page_walks::trials(),
+        lease_life::trials(),
         project_settings::trials(),
+        review_flow::trials(),
         schema_migration::trials(),
         sign_in::trials(),
         statement_counts::trials(),

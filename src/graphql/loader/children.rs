@@ -16,6 +16,7 @@ use crate::{
     },
     repo::{
         asset::{self, Asset, PlacedAsset},
+        assignment::{self, Assignment},
         member::{self, Member},
         template::{self, Template},
     },
@@ -56,6 +57,8 @@ lists! {
     AssetsOfProject(ProjectId, Uuid) -> Asset = asset::pages_of_projects;
     /// Assets of a task, in order.
     AssetsOfTask(TaskId, i32) -> PlacedAsset = asset::pages_of_tasks;
+    /// Turns on the slots of a task.
+    AssignmentsOfTask(TaskId, Uuid) -> Assignment = assignment::pages;
 }
 
 /// A list below a parent.
@@ -69,6 +72,8 @@ pub(in crate::graphql) enum Children {
     ProjectAssets(ProjectId),
     /// Assets of a task.
     TaskAssets(TaskId),
+    /// Turns on the slots of a task.
+    Assignments(TaskId),
 }
 
 /// The length of a list, up to the counting limit.
@@ -81,12 +86,14 @@ impl Loader<CountOf> for Batches {
 
     async fn load(&self, keys: &[CountOf]) -> Result<HashMap<CountOf, Option<u64>>, ApiError> {
         let (mut members, mut templates, mut assets, mut task_assets) = (vec![], vec![], vec![], vec![]);
+        let mut assignments = vec![];
         for CountOf(children) in keys {
             match children {
                 Children::Members(project) => members.push(*project),
                 Children::Templates(project) => templates.push(*project),
                 Children::ProjectAssets(project) => assets.push(*project),
                 Children::TaskAssets(task) => task_assets.push(*task),
+                Children::Assignments(task) => assignments.push(*task),
             }
         }
         let db = &self.app.db;
@@ -99,6 +106,8 @@ impl Loader<CountOf> for Batches {
         found.extend(assets.into_iter().map(|(id, count)| (CountOf(Children::ProjectAssets(id)), count)));
         let task_assets = asset::counts_of_tasks(db, &task_assets).await?;
         found.extend(task_assets.into_iter().map(|(id, count)| (CountOf(Children::TaskAssets(id)), count)));
+        let assignments = assignment::counts(db, &assignments).await?;
+        found.extend(assignments.into_iter().map(|(id, count)| (CountOf(Children::Assignments(id)), count)));
         Ok(found)
     }
 }

@@ -10,8 +10,10 @@ mod standstill;
 use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
 use async_graphql::dataloader::{DataLoader, Loader};
-pub(super) use children::{AssetsOfProject, AssetsOfTask, Children, CountOf, MembersOfProject, TemplatesOfProject};
-pub(super) use rows::{CountersOf, CurrentTemplate, EmailOf, RoleIn, SlotsOf, StatsOf};
+pub(super) use children::{
+    AssetsOfProject, AssetsOfTask, AssignmentsOfTask, Children, CountOf, MembersOfProject, TemplatesOfProject,
+};
+pub(super) use rows::{CountersOf, CurrentTemplate, EmailOf, ReviewsOf, RoleIn, SlotsOf, StatsOf};
 pub(super) use standstill::Waiting;
 
 use crate::{

@@ -6,7 +6,7 @@ use async_graphql::dataloader::Loader;
 
 use crate::{
     domain::{
-        ids::{AnyId, AssetId, ProjectId, TaskId, TemplateId, UserId},
+        ids::{AnyId, AssetId, ProjectId, ReviewId, TaskId, TemplateId, UserId},
         words::Role,
     },
     graphql::{error::ApiError, loader::Batches},
@@ -15,6 +15,7 @@ use crate::{
         event::{self, Counts},
         member,
         project::{self, Project},
+        review::{self, Review},
         slot::{self, Slot},
         stats::Walked,
         task::{self, Task},
@@ -113,6 +114,33 @@ impl Loader<SlotsOf> for Batches {
         let tasks: Vec<_> = keys.iter().map(|key| key.0).collect();
         let found = slot::of_tasks(&self.app.db, &tasks).await?;
         Ok(found.into_iter().map(|(task, slots)| (SlotsOf(task), slots)).collect())
+    }
+}
+
+/// The verdicts of a task.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct ReviewsOf(pub(in crate::graphql) TaskId);
+
+impl Loader<ReviewsOf> for Batches {
+    type Value = Vec<Review>;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[ReviewsOf]) -> Result<HashMap<ReviewsOf, Vec<Review>>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let tasks: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = review::of_tasks(&self.app.db, viewer.scope(), &tasks).await?;
+        Ok(found.into_iter().map(|(task, reviews)| (ReviewsOf(task), reviews)).collect())
+    }
+}
+
+impl Loader<ReviewId> for Batches {
+    type Value = Review;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[ReviewId]) -> Result<HashMap<ReviewId, Review>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let found = review::find_all(&self.app.db, viewer.scope(), keys).await?;
+        Ok(found.into_iter().map(|review| (review.id, review)).collect())
     }
 }
 

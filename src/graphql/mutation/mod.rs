@@ -2,7 +2,9 @@
 
 mod asset;
 mod identity;
+mod labeling;
 mod project;
+mod review;
 mod task;
 
 use async_graphql::MergedObject;
@@ -14,4 +16,6 @@ pub(super) struct Mutation(
     project::ProjectMutation,
     asset::AssetMutation,
     task::TaskMutation,
+    labeling::LabelingMutation,
+    review::ReviewMutation,
 );

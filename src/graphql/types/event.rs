@@ -8,14 +8,15 @@ use crate::{
     domain::{
         cursor::EventCursor as Cursor,
         event_id::EventId,
-        ids::{ProjectId, TaskId},
+        ids::{ProjectId, ReviewId, TaskId},
         words,
     },
     graphql::{
-        context::Ctx,
+        context::{self, Ctx},
         error::ApiError,
         types::{
             project::Project,
+            review::Review,
             scalars::EventCursor,
             task::Task,
             user::User,
@@ -37,15 +38,19 @@ use crate::{
 )]
 pub(in crate::graphql) enum Event {
     TaskEvent(TaskEvent),
+    SessionEvent(SessionEvent),
+    ReviewEvent(ReviewEvent),
     ProjectEvent(ProjectEvent),
     ResyncRequired(ResyncRequired),
 }
 
 impl From<Position> for Event {
     fn from(position: Position) -> Self {
-        match position.event.task {
-            Some(task) => Self::TaskEvent(TaskEvent { position, task }),
-            None => Self::ProjectEvent(ProjectEvent(position)),
+        let Some(task) = position.event.task else { return Self::ProjectEvent(ProjectEvent(position)) };
+        match position.event.event_type {
+            words::EventType::SessionChanged => Self::SessionEvent(SessionEvent { position, task }),
+            words::EventType::ReviewRecorded => Self::ReviewEvent(ReviewEvent { position, task }),
+            _ => Self::TaskEvent(TaskEvent { position, task }),
         }
     }
 }
@@ -83,6 +88,15 @@ fn event_id(position: &Position) -> ID {
 fn state(payload: &Value, key: &str) -> Option<TaskState> {
     let state: words::TaskState = payload.get(key)?.as_str()?.parse().ok()?;
     Some(state.into())
+}
+
+fn reason(position: &Position) -> Option<&str> {
+    position.event.payload.get("reason")?.as_str()
+}
+
+fn slot(position: &Position) -> i32 {
+    let number = position.event.payload.get("slot").and_then(Value::as_i64);
+    number.and_then(|number| i32::try_from(number).ok()).unwrap_or_default()
 }
 
 /// Something happened to a task.
@@ -137,6 +151,122 @@ impl TaskEvent {
     /// The state it came to, where the event is about states.
     async fn to(&self) -> Option<TaskState> {
         state(&self.position.event.payload, "to")
+    }
+
+    /// Why, as whoever caused it said.
+    async fn reason(&self) -> Option<&str> {
+        reason(&self.position)
+    }
+
+    /// Who caused it; null: the server itself.
+    async fn by(&self, ctx: &Context<'_>) -> Result<Option<User>, ApiError> {
+        User::load_opt(ctx, self.position.event.by).await
+    }
+}
+
+/// Somebody began, or ended, their turn on a slot.
+pub(in crate::graphql) struct SessionEvent {
+    position: Position,
+    task: TaskId,
+}
+
+#[Object]
+impl SessionEvent {
+    /// The same for every reader and every replay.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        event_id(&self.position)
+    }
+
+    /// What it tells.
+    #[graphql(name = "type")]
+    pub(in crate::graphql) async fn event_type(&self) -> EventType {
+        self.position.event.event_type.into()
+    }
+
+    /// Your position after it.
+    pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
+        EventCursor::from(&self.position.cursor)
+    }
+
+    /// When it happened.
+    pub(in crate::graphql) async fn at(&self) -> DateTime<Utc> {
+        self.position.event.at
+    }
+
+    /// The project.
+    pub(in crate::graphql) async fn project_id(&self) -> ID {
+        self.position.event.project.to_string().into()
+    }
+
+    /// The task.
+    async fn task_id(&self) -> ID {
+        self.task.to_string().into()
+    }
+
+    /// The slot's number.
+    async fn slot(&self) -> i32 {
+        slot(&self.position)
+    }
+
+    /// Whether the turn began, or ended.
+    async fn opened(&self) -> bool {
+        self.position.event.payload.get("opened").and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    /// Why it ended, as whoever ended it said.
+    async fn reason(&self) -> Option<&str> {
+        reason(&self.position)
+    }
+
+    /// Who caused it; null: the server itself.
+    async fn by(&self, ctx: &Context<'_>) -> Result<Option<User>, ApiError> {
+        User::load_opt(ctx, self.position.event.by).await
+    }
+}
+
+/// A verdict was given.
+pub(in crate::graphql) struct ReviewEvent {
+    position: Position,
+    task: TaskId,
+}
+
+#[Object]
+impl ReviewEvent {
+    /// The same for every reader and every replay.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        event_id(&self.position)
+    }
+
+    /// What it tells.
+    #[graphql(name = "type")]
+    pub(in crate::graphql) async fn event_type(&self) -> EventType {
+        self.position.event.event_type.into()
+    }
+
+    /// Your position after it.
+    pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
+        EventCursor::from(&self.position.cursor)
+    }
+
+    /// When it happened.
+    pub(in crate::graphql) async fn at(&self) -> DateTime<Utc> {
+        self.position.event.at
+    }
+
+    /// The project.
+    pub(in crate::graphql) async fn project_id(&self) -> ID {
+        self.position.event.project.to_string().into()
+    }
+
+    /// The task.
+    async fn task_id(&self) -> ID {
+        self.task.to_string().into()
+    }
+
+    /// The verdict.
+    async fn review(&self, ctx: &Context<'_>) -> Result<Review, ApiError> {
+        let id = self.position.event.payload.get("review").and_then(Value::as_str).unwrap_or_default();
+        Ok(Review(ctx.loaders().get(context::id::<ReviewId>("review", &id.into())?).await?))
     }
 
     /// Who caused it; null: the server itself.

@@ -8,6 +8,8 @@ use crate::{
     graphql::types::{
         asset::Asset,
         project::Project,
+        review::{Assignment, Review},
+        session::LabelingSession,
         task::Task,
         template::Template,
         user::{AccessToken, User},
@@ -26,6 +28,9 @@ pub(in crate::graphql) enum Node {
     Template(Template),
     Asset(Asset),
     Task(Task),
+    Assignment(Assignment),
+    LabelingSession(LabelingSession),
+    Review(Review),
 }
 
 impl From<node::Node> for Node {
@@ -37,6 +42,9 @@ impl From<node::Node> for Node {
             node::Node::Template(template) => Self::Template(Template(Arc::new(template))),
             node::Node::Asset(asset) => Self::Asset(Asset(asset)),
             node::Node::Task(task) => Self::Task(Task(task)),
+            node::Node::Assignment(turn) => Self::Assignment(Assignment(turn)),
+            node::Node::Session(session) => Self::LabelingSession(LabelingSession(session)),
+            node::Node::Review(review) => Self::Review(Review(review)),
         }
     }
 }

@@ -8,11 +8,12 @@ use crate::{
     graphql::{
         context::{self, Ctx},
         error::ApiError,
-        loader::{AssetsOfTask, Children, SlotsOf},
+        loader::{AssetsOfTask, AssignmentsOfTask, Children, ReviewsOf, SlotsOf},
         types::{
             asset::Asset,
             connection::{Page, Total, arguments, connection, list},
             project::Project,
+            review::{Assignment, Review},
             template::Template,
             user::User,
             words::{AnnotationKind, AnnotationSource, SlotState, TaskState},
@@ -93,6 +94,27 @@ impl Task {
         Ok(slots.into_iter().map(Slot).collect())
     }
 
+    /// Who worked on it: every turn on every slot, oldest first.
+    async fn assignments(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Assignment>, ApiError> {
+        let page = arguments(first, after, last, before).parse(list::ASSIGNMENTS)?;
+        let slice = ctx.loaders().get(AssignmentsOfTask(self.0.id, page)).await?;
+        let total = Total::Of(Children::Assignments(self.0.id));
+        Ok(connection(list::ASSIGNMENTS, slice, total, |turn| turn.id.0, Assignment))
+    }
+
+    /// What reviewers said of its slots, oldest first. With overlap above 1 annotators see those of their own slots.
+    async fn reviews(&self, ctx: &Context<'_>) -> Result<Vec<Review>, ApiError> {
+        let reviews = ctx.loaders().find(ReviewsOf(self.0.id)).await?.unwrap_or_default();
+        Ok(reviews.into_iter().map(Review).collect())
+    }
+
     /// Conflicts in it that wait for a person.
     async fn open_conflict_count(&self) -> i32 {
         self.0.open_conflicts
@@ -120,7 +142,7 @@ impl Task {
 }
 
 /// One of the places of a task: one person's share of it.
-pub(in crate::graphql) struct Slot(repo::slot::Slot);
+pub(in crate::graphql) struct Slot(pub(in crate::graphql) repo::slot::Slot);
 
 #[Object]
 impl Slot {

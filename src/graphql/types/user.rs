@@ -5,8 +5,13 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     domain::ids::UserId,
-    graphql::{context::Ctx, error::ApiError, loader::EmailOf, types::words::Role},
-    repo::{self, access_token},
+    graphql::{
+        context::Ctx,
+        error::ApiError,
+        loader::EmailOf,
+        types::{session::LabelingSession, words::Role},
+    },
+    repo::{self, access_token, session},
 };
 
 /// A person.
@@ -55,6 +60,16 @@ impl User {
     /// Whether every way in is closed.
     async fn disabled(&self) -> bool {
         self.0.disabled
+    }
+
+    /// Your labeling sessions whose lease or review runs, oldest first: what a reloaded screen goes on with. Only oneself
+    /// sees one's own; at most 200.
+    async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<LabelingSession>, ApiError> {
+        if !ctx.is_oneself(self.0.id) {
+            return Ok(Vec::new());
+        }
+        let sessions = session::open_of(&ctx.app().db, self.0.id).await?;
+        Ok(sessions.into_iter().map(LabelingSession).collect())
     }
 
     /// Live access tokens, oldest first; only oneself sees one's own.

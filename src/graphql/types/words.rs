@@ -278,3 +278,75 @@ pub(in crate::graphql) enum TaskOrder {
     /// Last changed first.
     Updated,
 }
+
+/// One person's turn on one slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::AssignmentState")]
+pub(in crate::graphql) enum AssignmentState {
+    /// At work.
+    Leased,
+    /// Handed in.
+    Submitted,
+    /// Closed without work.
+    Skipped,
+    /// Given back.
+    Released,
+    /// Run out.
+    Expired,
+    /// Ended by a manager, or with the task.
+    Revoked,
+    /// Handed in and accepted.
+    Accepted,
+    /// Handed in and rejected.
+    Rejected,
+}
+
+/// Where a labeling session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::SessionState")]
+pub(in crate::graphql) enum SessionState {
+    /// Edits are taken.
+    Active,
+    /// Edits wait; the lease runs on for a while without a heartbeat.
+    Paused,
+    /// Its lease or review has ended.
+    Completed,
+}
+
+/// In which part somebody has a task open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::SessionRole")]
+pub(in crate::graphql) enum SessionRole {
+    /// Holds the slot.
+    Holder,
+    /// Joined the holder of a SHARED task.
+    Collaborator,
+    /// Reviews the task.
+    Reviewer,
+}
+
+/// What a reviewer says of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::ReviewVerdict")]
+pub(in crate::graphql) enum ReviewVerdict {
+    /// The work is right.
+    Accept,
+    /// The work goes back to its annotator.
+    Reject,
+}
+
+/// Why a claim got nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::NoTaskReason")]
+pub(in crate::graphql) enum NoTaskReason {
+    /// Nothing waits.
+    QueueEmpty,
+    /// What waits, you hold, finished or skipped already, or may not judge because it is your own.
+    AllDoneByYou,
+    /// You hold as many of the project as one may: 5.
+    LeaseLimit,
+    /// The project is PAUSED.
+    ProjectPaused,
+    /// That very task is not to be had.
+    NotAvailable,
+}

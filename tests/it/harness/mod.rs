@@ -4,6 +4,7 @@ mod answer;
 mod app;
 pub(crate) mod coverage;
 mod http;
+pub(crate) mod labeling;
 mod people;
 pub(crate) mod postgres;
 mod process;

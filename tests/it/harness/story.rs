@@ -100,8 +100,13 @@ impl Project {
 
     /// Makes `count` tasks with a text of their own; gives their ids in order.
     pub(crate) async fn text_tasks(&self, count: usize) -> Vec<String> {
+        self.named_tasks("text", count).await
+    }
+
+    /// As [`Project::text_tasks`], beside others of another name.
+    pub(crate) async fn named_tasks(&self, name: &str, count: usize) -> Vec<String> {
         let tasks: Vec<Value> = (0..count)
-            .map(|n| json!({ "externalId": format!("text-{n}"), "data": { "text": format!("cell {n}") } }))
+            .map(|n| json!({ "externalId": format!("{name}-{n}"), "data": { "text": format!("cell {n}") } }))
             .collect();
         self.create_tasks(json!(tasks)).await.get("createTasks.tasks").as_array().unwrap().iter().map(id_of).collect()
     }

@@ -1,0 +1,25 @@
+//! How a claim finds its slot. The slots are rows of the database; a body only says which one is next.
+//!
+//! Contract: [`ClaimQueue::take`] leases, inside the claim's transaction and under the task's lock, the first slot in the
+//! queue's order (priority descending, then the time at which it began to wait) that the person may hold: one of a task
+//! of which they hold, handed in or got accepted no other slot, and which they did not skip in its round. What a person
+//! gave back or lost is offered to others first, and to the same person when nothing else is left. Two transactions never
+//! get the same slot, and neither waits for the other; a slot that another transaction looks at right now may be passed
+//! over. A body that keeps an index holds no truth in it: whatever it says is checked against the row, which repeats
+//! that the slot is FREE.
+
+mod sql;
+
+pub use sql::SqlQueue;
+
+use crate::repo::{
+    RepoError, Txn,
+    queue::{Claimer, Leased},
+};
+
+/// Finds the next slot.
+#[async_trait::async_trait]
+pub trait ClaimQueue: Send + Sync {
+    /// Leases the next slot of the project for the person; none when nothing that waits may be theirs.
+    async fn take(&self, txn: &Txn, claimer: Claimer) -> Result<Option<Leased>, RepoError>;
+}

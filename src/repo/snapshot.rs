@@ -1,0 +1,4 @@
+//! Placeholder.
+/// s
+#[derive(Clone, Debug)]
+pub struct Snapshot;

@@ -1,0 +1,297 @@
+//! Claiming: the next slot for somebody, or a slot of one task; taking one's own submission back.
+
+use std::time::Instant;
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use crate::{
+    domain::{
+        ids::{ProjectId, SessionId, TaskId},
+        life_cycle::{self, Event, Life},
+        limits,
+        permission::Action,
+        words::{EventType, NoTaskReason, ProjectState, SessionRole, SlotState, TaskState},
+    },
+    live::Changes,
+    repo::{
+        RepoError, Txn, assignment,
+        assignment::NewAssignment,
+        queue::{self, Claimer, Desk, Leased, Place},
+        session::{self, NewSession, Session},
+        slot::Slot,
+        task as task_repo,
+        task::{Task, TaskChanges},
+    },
+    service::{
+        App, ServiceError, Viewer,
+        locked::{self, Change, Locked, Written},
+        project::no_project,
+        secret,
+        validate::{self, must},
+    },
+};
+
+/// Asks for work.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// In which project.
+    pub project: ProjectId,
+    /// One task by name; the queue's next one when there is none.
+    pub task: Option<TaskId>,
+    /// Makes the claim repeatable: the same request gets the same session for a day.
+    pub request_id: Option<String>,
+}
+
+/// A session, or why there is none.
+pub type Claimed = Result<Session, NoTaskReason>;
+
+/// Leases a slot to the viewer: what waits for them first, then the queue's next one; or a slot of one task. For a task the
+/// viewer holds already another session under the same fence.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], [`ServiceError::Forbidden`], [`ServiceError::Transition`] in an archived project,
+/// [`ServiceError::Invalid`] for a request id that is malformed or made another claim.
+#[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, project.id = %claim.project))]
+pub async fn claim(app: &App, viewer: &Viewer, claim: Claim) -> Result<Claimed, ServiceError> {
+    check_request_id(claim.request_id.as_deref())?;
+    let started = Instant::now();
+    let claimed = match try_claim(app, viewer, &claim).await? {
+        Some(claimed) => claimed,
+        // The request id was taken a little earlier by a claim in another project, or more than a day ago.
+        None => {
+            session::forget_requests(&app.db, limits::RECONCILED).await?;
+            try_claim(app, viewer, &claim).await?.ok_or_else(made_another_claim)?
+        }
+    };
+    app.metrics.claimed("task", outcome(&claimed), started.elapsed());
+    Ok(claimed)
+}
+
+/// None when the request id is in use by a claim that is not seen from here.
+async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Option<Claimed>, ServiceError> {
+    let txn = app.db.begin().await?;
+    let desk = sit_down(&txn, viewer, claim.project, claim.request_id.as_deref(), Action::Label).await?;
+    if let Some(repeated) = desk.repeated {
+        return Ok(Some(Ok(repeat(&txn, viewer, claim, repeated, SessionRole::Holder).await?)));
+    }
+    if let Some(task) = claim.task {
+        let locked = Locked::task(&txn, viewer, task, "taskId").await?;
+        if locked.project.id != claim.project {
+            return Err(ServiceError::not_found("task", "taskId"));
+        }
+        if let Some(slot) = locked.slots.iter().find(|slot| slot.holder == Some(viewer.user.id)) {
+            let screen = Screen { slot: Some(slot.number), role: SessionRole::Holder, fence: slot.lease_epoch };
+            let opened = open(&txn, viewer, &locked.task, screen, claim.request_id.as_deref()).await?;
+            txn.commit().await?;
+            return Ok(opened.map(Ok));
+        }
+    }
+    if desk.project.state != ProjectState::Active {
+        return Ok(Some(Err(NoTaskReason::ProjectPaused)));
+    }
+    if desk.leases >= i64::from(desk.project.max_leases) {
+        return Ok(Some(Err(NoTaskReason::LeaseLimit)));
+    }
+    let Some(leased) = find(app, &txn, viewer, claim, &desk).await? else {
+        return Ok(Some(Err(match claim.task {
+            Some(_) => NoTaskReason::NotAvailable,
+            None if queue::is_empty(&txn, claim.project).await? => NoTaskReason::QueueEmpty,
+            None => NoTaskReason::AllDoneByYou,
+        })));
+    };
+    let Some(opened) = begin_turn(&txn, viewer, claim, &desk, &leased).await? else { return Ok(None) };
+    txn.commit().await?;
+    if let (Some(ends_at), Some(since)) = (leased.slot.lease_expires_at, leased.slot.waits_since()) {
+        let now = ends_at - TimeDelta::seconds(i64::from(desk.project.lease_seconds));
+        app.metrics.phase("queued", locked::between(since, now));
+    }
+    Ok(Some(Ok(opened)))
+}
+
+/// What came of a claim, for the metrics.
+pub(crate) fn outcome(claimed: &Claimed) -> &'static str {
+    match claimed {
+        Ok(_) => "claimed",
+        Err(NoTaskReason::QueueEmpty) => "queue_empty",
+        Err(NoTaskReason::AllDoneByYou) => "all_done_by_you",
+        Err(NoTaskReason::LeaseLimit) => "lease_limit",
+        Err(NoTaskReason::ProjectPaused) => "project_paused",
+        Err(NoTaskReason::NotAvailable) => "not_available",
+    }
+}
+
+/// Holds the viewer's claims in a project they may work in.
+pub(crate) async fn sit_down(
+    txn: &Txn,
+    viewer: &Viewer,
+    project: ProjectId,
+    request_id: Option<&str>,
+    action: Action,
+) -> Result<Desk, ServiceError> {
+    let desk = queue::desk(txn, viewer.scope(), project, request_id).await?;
+    let desk = desk.ok_or_else(|| no_project("projectId"))?;
+    must(desk.standing, action)?;
+    validate::must_be_open(&desk.project, "projectId")?;
+    Ok(desk)
+}
+
+async fn find(
+    app: &App,
+    txn: &Txn,
+    viewer: &Viewer,
+    claim: &Claim,
+    desk: &Desk,
+) -> Result<Option<Leased>, ServiceError> {
+    let claimer = Claimer {
+        project: desk.project.id,
+        overlaps: desk.project.overlap > 1,
+        user: viewer.user.id,
+        lease_seconds: desk.project.lease_seconds,
+    };
+    if let Some(task) = claim.task {
+        return Ok(queue::lease(txn, claimer, Place::Task(task)).await?);
+    }
+    if desk.reserved
+        && let Some(leased) = queue::lease(txn, claimer, Place::Reserved).await?
+    {
+        return Ok(Some(leased));
+    }
+    Ok(app.queue.take(txn, claimer).await?)
+}
+
+/// What a lease that was just taken means for its task, its history and its screen. None as of [`open`].
+async fn begin_turn(
+    txn: &Txn,
+    viewer: &Viewer,
+    claim: &Claim,
+    desk: &Desk,
+    leased: &Leased,
+) -> Result<Option<Session>, ServiceError> {
+    let Leased { slot, task_state } = leased;
+    // With one slot LEASED the others do not matter.
+    let life = Life { state: *task_state, round: slot.round, quarantined: false, slots: vec![SlotState::Free] };
+    let next = life_cycle::next(&life, Event::Leased(0), desk.project.review)?;
+    let change = TaskChanges { state: Some(next.state), priority: None };
+    let task = task_repo::update_all(txn, &[slot.task], change).await?.pop().ok_or(RepoError::NotFound)?;
+    assignment::insert(txn, turn_of(slot, task.project, viewer)).await?;
+    let screen = Screen { slot: Some(slot.number), role: SessionRole::Holder, fence: slot.lease_epoch };
+    let Some(opened) = open(txn, viewer, &task, screen, claim.request_id.as_deref()).await? else { return Ok(None) };
+    let mut changes = Changes::new(task.project, Some(viewer.user.id));
+    locked::note(&mut changes, &task, *task_state, -1, None);
+    changes.task(EventType::SessionChanged, &task, json!({ "slot": slot.number, "opened": true }));
+    changes.append(txn).await?;
+    Ok(Some(opened))
+}
+
+fn turn_of(slot: &Slot, project: ProjectId, viewer: &Viewer) -> NewAssignment {
+    NewAssignment {
+        project,
+        task: slot.task,
+        slot: slot.number,
+        annotator: viewer.user.id,
+        round: slot.round,
+        fence: slot.lease_epoch,
+    }
+}
+
+/// What a session is opened for.
+pub(crate) struct Screen {
+    pub(crate) slot: Option<i32>,
+    pub(crate) role: SessionRole,
+    pub(crate) fence: i32,
+}
+
+/// Opens a session for one more screen, with an actor of its own. None when the request id is in use: the transaction has
+/// failed then.
+pub(crate) async fn open(
+    txn: &Txn,
+    viewer: &Viewer,
+    task: &Task,
+    screen: Screen,
+    request_id: Option<&str>,
+) -> Result<Option<Session>, ServiceError> {
+    let new = NewSession {
+        project: task.project,
+        task: task.id,
+        slot: screen.slot,
+        user: viewer.user.id,
+        actor: secret::actor()?,
+        role: screen.role,
+        fence: screen.fence,
+        request_id: request_id.map(str::to_owned),
+    };
+    match session::insert(txn, new).await {
+        Ok(opened) => Ok(Some(opened)),
+        Err(RepoError::Duplicate) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The session that this very request opened before.
+pub(crate) async fn repeat(
+    txn: &Txn,
+    viewer: &Viewer,
+    claim: &Claim,
+    session: SessionId,
+    role: SessionRole,
+) -> Result<Session, ServiceError> {
+    let opened = session::find_own(txn, viewer.user.id, &[session]).await?.pop().ok_or(RepoError::NotFound)?;
+    let is_same =
+        opened.role == role && opened.project == claim.project && claim.task.is_none_or(|task| task == opened.task);
+    if is_same { Ok(opened) } else { Err(made_another_claim()) }
+}
+
+pub(crate) fn made_another_claim() -> ServiceError {
+    ServiceError::invalid("requestId", "made another claim within the last day")
+}
+
+pub(crate) fn check_request_id(request_id: Option<&str>) -> Result<(), ServiceError> {
+    let Some(request_id) = request_id else { return Ok(()) };
+    let chars = request_id.chars().take(limits::CLAIM_REQUEST_ID_CHARS + 1).count();
+    if chars == 0 || chars > limits::CLAIM_REQUEST_ID_CHARS || request_id.contains('\0') {
+        let message = format!("must have from 1 to {} characters, none of them NUL", limits::CLAIM_REQUEST_ID_CHARS);
+        return Err(ServiceError::invalid("requestId", message));
+    }
+    Ok(())
+}
+
+/// Takes the viewer's own submission back, before its review began: the slot is leased to them again.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], [`ServiceError::Forbidden`], [`ServiceError::Transition`] when there is nothing of theirs to
+/// take back, [`ServiceError::ProjectPaused`], [`ServiceError::LimitExceeded`] when they hold as many slots as one may.
+#[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, task.id = %task))]
+pub async fn withdraw(app: &App, viewer: &Viewer, task: TaskId) -> Result<Session, ServiceError> {
+    let missing = || ServiceError::not_found("task", "taskId");
+    let project = task_repo::find(&app.db, viewer.scope(), task).await?.ok_or_else(missing)?.project;
+    let txn = app.db.begin().await?;
+    let desk = sit_down(&txn, viewer, project, None, Action::Label).await?;
+    let locked = Locked::task(&txn, viewer, task, "taskId").await?;
+    let own = locked
+        .slots
+        .iter()
+        .position(|slot| slot.state == SlotState::Submitted && slot.submitted_by == Some(viewer.user.id));
+    let Some(index) = own else {
+        let state = locked.task.state;
+        return Err(ServiceError::transition("taskId", format!("the task is {state} without a submission of yours")));
+    };
+    if locked.task.state == TaskState::InReview {
+        return Err(ServiceError::transition("taskId", "the task is IN_REVIEW; its reviewer can send it back"));
+    }
+    if desk.project.state != ProjectState::Active {
+        return Err(ServiceError::ProjectPaused(desk.project.state));
+    }
+    if desk.leases >= i64::from(desk.project.max_leases) {
+        return Err(ServiceError::limit("taskId", desk.project.max_leases, "slots of a project at once"));
+    }
+    let mut change = Change::of(locked, Some(viewer.user.id));
+    change.apply(Event::Withdrawn(index))?;
+    let Written { locked, changes, turns } = change.write(&txn).await?;
+    let slot = &locked.slots[index];
+    assignment::insert(&txn, turn_of(slot, project, viewer)).await?;
+    let screen = Screen { slot: Some(slot.number), role: SessionRole::Holder, fence: slot.lease_epoch };
+    let opened = open(&txn, viewer, &locked.task, screen, None).await?.ok_or(RepoError::Duplicate)?;
+    Written { locked, changes, turns }.commit(app, txn).await?;
+    Ok(opened)
+}

@@ -1,0 +1,186 @@
+//! Holding a slot or a review: signs of life, and what becomes of a lease that ran out.
+//!
+//! A lease that ran out and was taken by nobody is revived by its holder's next heartbeat or save, if the slot could be
+//! claimed by them now. A revival is a transaction of its own, in front of the one that wanted it: it has to hold the
+//! person's claims before the task, as every claim does.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    domain::{
+        ids::SessionId,
+        life_cycle::Event,
+        permission::Action,
+        words::{AssignmentState, ProjectState, SessionRole, SessionState, SlotState},
+    },
+    repo::{Conn, Txn, assignment, queue, session as repo, session::Session},
+    service::{
+        App, ServiceError, Viewer, labeling_session,
+        locked::{Change, Locked},
+        validate::{self, must},
+    },
+};
+
+/// The session's fence does not hold.
+pub(crate) const LOST: &str = "the lease has ended; what was saved is kept, claim the task again to go on";
+
+/// The fence that was sent is not the one the session was opened with.
+pub(crate) const NOT_ITS_FENCE: &str = "the fence is not the session's";
+
+/// Begins the transaction of somebody's work under a fence, reviving the lease when that is possible. The task is locked,
+/// the fence holds.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] when the session is not the viewer's, [`ServiceError::LeaseLost`] when the fence does not
+/// hold, [`ServiceError::Forbidden`] when the viewer may not label any more, [`ServiceError::Transition`] in an archived
+/// project.
+pub(crate) async fn hold(
+    app: &App,
+    viewer: &Viewer,
+    id: SessionId,
+    fence: i32,
+) -> Result<(Txn, Session, Locked), ServiceError> {
+    let (txn, session, locked) = begin(app, viewer, id).await?;
+    if fence != session.fence {
+        return Err(ServiceError::lease_lost(NOT_ITS_FENCE));
+    }
+    if locked.holds(&session) {
+        return Ok((txn, session, locked));
+    }
+    drop(txn);
+    revive(app, viewer, &session).await?;
+    let (txn, session, locked) = begin(app, viewer, id).await?;
+    must_hold(&session, fence, &locked)?;
+    Ok((txn, session, locked))
+}
+
+/// Locks the task of a session whose viewer may still do what the session is for.
+pub(crate) async fn begin(app: &App, viewer: &Viewer, id: SessionId) -> Result<(Txn, Session, Locked), ServiceError> {
+    let txn = app.db.begin().await?;
+    let (session, locked) = Locked::session(&txn, viewer, id).await?;
+    must(locked.standing, action_of(session.role))?;
+    validate::must_be_open(&locked.project, "sessionId")?;
+    Ok((txn, session, locked))
+}
+
+fn action_of(role: SessionRole) -> Action {
+    match role {
+        SessionRole::Holder | SessionRole::Collaborator => Action::Label,
+        SessionRole::Reviewer => Action::Review,
+    }
+}
+
+/// Leases a slot again under the fence it had, when its last lease ran out, nobody took it, and its holder could claim it
+/// now.
+///
+/// # Errors
+/// [`ServiceError::LeaseLost`] when one of that is not so.
+async fn revive(app: &App, viewer: &Viewer, session: &Session) -> Result<(), ServiceError> {
+    let lost = || ServiceError::lease_lost(LOST);
+    if session.role != SessionRole::Holder {
+        return Err(lost());
+    }
+    let txn = app.db.begin().await?;
+    let desk = queue::desk(&txn, viewer.scope(), session.project, None).await?.ok_or_else(lost)?;
+    let (_, locked) = Locked::session(&txn, viewer, session.id).await?;
+    if locked.holds(session) {
+        return Ok(());
+    }
+    let index = session.slot.and_then(|number| locked.index(number)).ok_or_else(lost)?;
+    let slot = &locked.slots[index];
+    let is_free = slot.state == SlotState::Free && slot.claimable && slot.lease_epoch == session.fence;
+    let waits_for_another = slot.reserved_for.is_some_and(|user| user != viewer.user.id);
+    let has_another = locked.slots.iter().any(|slot| {
+        let is_done = matches!(slot.state, SlotState::Submitted | SlotState::Accepted);
+        slot.holder == Some(viewer.user.id) || (is_done && slot.submitted_by == Some(viewer.user.id))
+    });
+    let has_room = desk.leases < i64::from(desk.project.max_leases) && desk.project.state == ProjectState::Active;
+    if !is_free || waits_for_another || has_another || !has_room {
+        return Err(lost());
+    }
+    let turn = assignment::find(&txn, session.task, slot.number, session.fence).await?.ok_or_else(lost)?;
+    if turn.state != AssignmentState::Expired || turn.annotator != viewer.user.id {
+        return Err(lost());
+    }
+    let mut change = Change::of(locked, Some(viewer.user.id));
+    change.apply(Event::Leased(index))?;
+    change.after.slots[index].holder = Some(viewer.user.id);
+    let written = change.write(&txn).await?;
+    assignment::revive(&txn, turn.id).await?;
+    written.changes.append(&txn).await?;
+    txn.commit().await?;
+    app.metrics.leases_revived.inc();
+    Ok(())
+}
+
+/// The session's fence is the one that was sent, and holds.
+///
+/// # Errors
+/// [`ServiceError::LeaseLost`] when not.
+pub(crate) fn must_hold(session: &Session, fence: i32, locked: &Locked) -> Result<(), ServiceError> {
+    if fence != session.fence {
+        return Err(ServiceError::lease_lost(NOT_ITS_FENCE));
+    }
+    if locked.holds(session) { Ok(()) } else { Err(ServiceError::lease_lost(LOST)) }
+}
+
+/// Moves the end of a held lease or review, inside the transaction that holds the task. A save renews too, but not the
+/// row for every one: only once a tenth of the lease has passed.
+///
+/// # Errors
+/// [`ServiceError`] of the database.
+pub(crate) async fn renew(txn: &Txn, session: &Session, locked: &Locked) -> Result<(), ServiceError> {
+    let seconds = i64::from(locked.project.lease_seconds);
+    let ends_at = match (session.role, session.slot.and_then(|number| locked.index(number))) {
+        (SessionRole::Reviewer, _) => locked.task.review_expires_at,
+        (_, Some(index)) => locked.slots[index].lease_expires_at,
+        (_, None) => None,
+    };
+    if ends_at.is_some_and(|at| locked.lease_end() - at <= TimeDelta::milliseconds(seconds * 100)) {
+        return Ok(());
+    }
+    extend(txn, session, seconds).await?;
+    Ok(())
+}
+
+/// The end of the session's lease or review, `seconds` from now; none when its fence does not hold.
+pub(crate) async fn extend(
+    conn: &impl Conn,
+    session: &Session,
+    seconds: i64,
+) -> Result<Option<DateTime<Utc>>, ServiceError> {
+    let ends_at = match session.slot.filter(|_| session.role != SessionRole::Reviewer) {
+        Some(slot) => queue::renew_lease(conn, (session.task, slot), session.fence, seconds).await?,
+        None => queue::renew_review(conn, session.task, session.fence, seconds).await?,
+    };
+    Ok(ends_at)
+}
+
+/// A sign of life: the lease, or the review, runs its whole time again from now; while the session is PAUSED it runs on as
+/// it is. No event and no version of the task.
+///
+/// # Errors
+/// As [`hold`].
+#[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, session.id = %id))]
+pub async fn heartbeat(app: &App, viewer: &Viewer, id: SessionId, fence: i32) -> Result<DateTime<Utc>, ServiceError> {
+    let missing = || ServiceError::not_found("session of yours", "sessionId");
+    let at_work = repo::find_at_work(&app.db, viewer.scope(), id).await?.ok_or_else(missing)?;
+    let session = &at_work.session;
+    must(at_work.standing, action_of(session.role))?;
+    if fence != session.fence {
+        return Err(ServiceError::lease_lost(NOT_ITS_FENCE));
+    }
+    labeling_session::touch(app, session, at_work.now).await?;
+    if labeling_session::soft(app, session).await?.state == SessionState::Paused
+        && let Some(ends_at) = at_work.ends_at
+    {
+        return Ok(ends_at);
+    }
+    if let Some(ends_at) = extend(&app.db, session, i64::from(at_work.lease_seconds)).await? {
+        return Ok(ends_at);
+    }
+    let (txn, session, locked) = hold(app, viewer, id, fence).await?;
+    let ends_at = extend(&txn, &session, i64::from(locked.project.lease_seconds)).await?;
+    txn.commit().await?;
+    ends_at.ok_or_else(|| ServiceError::lease_lost(LOST))
+}
