@@ -28,6 +28,7 @@ mod http_behaviour;
 mod http_operation;
 mod page_walks;
 mod project_settings;
+mod rolling_migration;
 mod schema_migration;
 mod sign_in;
 mod statement_counts;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         http_operation::trials(),
         page_walks::trials(),
         project_settings::trials(),
+        rolling_migration::trials(),
         schema_migration::trials(),
         sign_in::trials(),
         statement_counts::trials(),
