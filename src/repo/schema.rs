@@ -56,6 +56,8 @@ async fn has_schema(db: &Db) -> Result<bool, RepoError> {
 pub enum Direction {
     /// Every step not yet taken.
     Up,
+    /// The newest step back.
+    Back,
     /// Every step back.
     Down,
 }
@@ -92,6 +94,7 @@ pub async fn migrate(connect: &Connect, direction: Direction) -> Result<(), Repo
 async fn run<'c, C: migration::Connection<'c>>(conn: C, direction: Direction) -> Result<(), RepoError> {
     match direction {
         Direction::Up => Migrator::up(conn, None).await?,
+        Direction::Back => Migrator::down(conn, Some(1)).await?,
         Direction::Down => Migrator::down(conn, None).await?,
     }
     Ok(())

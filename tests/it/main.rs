@@ -31,6 +31,7 @@ mod lease_life;
 mod page_walks;
 mod project_settings;
 mod review_flow;
+mod rolling_migration;
 mod schema_migration;
 mod sign_in;
 mod statement_counts;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         lease_life::trials(),
         project_settings::trials(),
         review_flow::trials(),
+        rolling_migration::trials(),
         schema_migration::trials(),
         sign_in::trials(),
         statement_counts::trials(),

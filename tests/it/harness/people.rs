@@ -3,7 +3,7 @@
 use concord::service::{access_token, user};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, TestApp};
+use crate::harness::{Answer, TestApp, process::Serving};
 
 /// Somebody with an access token.
 #[derive(Clone, Debug)]
@@ -65,5 +65,10 @@ impl Person {
     /// The same person with another bearer token.
     pub(crate) fn with_token(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// The same person in front of another server over the same database.
+    pub(crate) fn at(&self, server: &Serving) -> Self {
+        Self { url: format!("{}/graphql", server.url), ..self.clone() }
     }
 }

@@ -1,6 +1,9 @@
 //! Concord as people run it: the binary, in a process of its own.
 
-use std::process::{Child, Command, Output, Stdio};
+use std::{
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -10,7 +13,12 @@ use crate::harness::{Database, postgres};
 impl Database {
     /// The `concord` binary over this database, with these arguments and nothing of this process's environment.
     pub(crate) fn concord(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_concord"));
+        self.program(Path::new(env!("CARGO_BIN_EXE_concord")), arguments)
+    }
+
+    /// Another build of Concord over this database, in the same way.
+    pub(crate) fn program(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).env_clear().current_dir(self.folder());
         command.env("DATABASE_URL", &self.url).env("STORAGE_URL", "file://files").env("LOG_LEVEL", "warn");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -19,17 +27,18 @@ impl Database {
 
     /// What `concord migrate` says.
     pub(crate) async fn migrate(&self) -> Output {
-        let mut command = self.concord(&["migrate"]);
-        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+        output_of(self.concord(&["migrate"])).await
     }
 
     /// Starts `concord serve`.
     pub(crate) fn serve(&self) -> Serving {
-        let [listen, admin] = [free_address(), free_address()];
-        let mut command = self.concord(&["serve"]);
-        command.env("LISTEN_ADDR", &listen).env("ADMIN_ADDR", admin).stdout(Stdio::null()).stderr(Stdio::null());
-        Serving { child: command.spawn().unwrap(), url: format!("http://{listen}") }
+        Serving::start(self.concord(&["serve"]))
     }
+}
+
+/// Runs a command to its end.
+pub(crate) async fn output_of(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
 fn free_address() -> String {
@@ -39,10 +48,17 @@ fn free_address() -> String {
 /// A server that ends with this value.
 pub(crate) struct Serving {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Serving {
+    /// Starts a server by its command, on addresses of its own.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let [listen, admin] = [free_address(), free_address()];
+        command.env("LISTEN_ADDR", &listen).env("ADMIN_ADDR", admin).stdout(Stdio::null()).stderr(Stdio::null());
+        Self { child: command.spawn().unwrap(), url: format!("http://{listen}") }
+    }
+
     /// Status and text of a GET; nothing while nobody listens.
     pub(crate) async fn get(&self, path: &str) -> Option<(StatusCode, String)> {
         let response = reqwest::get(format!("{}{path}", self.url)).await.ok()?;
