@@ -6,12 +6,12 @@ use anyhow::Context;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    backend::storage::FileStorage,
+    backend::{session::EmbeddedSessions, storage::FileStorage},
     config::Config,
     graphql::{Api, OnResolve, Options},
     http::{self, Server},
     repo::{
-        Connect, Db,
+        Conn, Connect, Db,
         schema::{self, Direction, Fit},
     },
     service::{App, sign_in, user},
@@ -61,7 +61,9 @@ pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
     let db = Db::connect(&connect).await.context("cannot open the database (DATABASE_URL)")?;
     let storage = FileStorage::open(config.storage_folder.clone()).await;
     let storage = storage.with_context(|| format!("cannot open the storage {}", config.storage_folder.display()))?;
-    Ok(Arc::new(App::new(db, Arc::new(storage), config.public_url.clone())))
+    let time = db.clone();
+    let sessions = EmbeddedSessions::new(move || time.clock().process_now());
+    Ok(Arc::new(App::new(db, Arc::new(storage), Arc::new(sessions), config.public_url.clone())))
 }
 
 /// Makes the folder of a SQLite database: the file itself is made when it is opened.

@@ -1,3 +1,4 @@
 //! What has several bodies: the contract in prose, one file a body, one conformance suite that every body passes.
 
+pub mod session;
 pub mod storage;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    backend::storage::StorageError,
+    backend::{session::SessionError, storage::StorageError},
     domain::{
         life_cycle::TransitionError,
         page::PageError,
@@ -229,6 +229,14 @@ impl From<StorageError> for ServiceError {
             }
             missing @ StorageError::NotFound => Self::Internal(Box::new(missing)),
         }
+    }
+}
+
+impl From<SessionError> for ServiceError {
+    fn from(error: SessionError) -> Self {
+        let SessionError::Unavailable(cause) = error;
+        tracing::warn!(error = %cause, "session store unavailable");
+        Self::Unavailable("the session store is not available")
     }
 }
 

@@ -29,7 +29,7 @@ pub use identity::Viewer;
 use tokio::sync::OnceCell;
 
 use crate::{
-    backend::storage::Storage,
+    backend::{session::SessionStore, storage::Storage},
     repo::{Db, instance},
 };
 
@@ -39,6 +39,8 @@ pub struct App {
     pub db: Db,
     /// Where the bytes of assets are.
     pub storage: Arc<dyn Storage>,
+    /// Which labeling sessions are paused.
+    pub sessions: Arc<dyn SessionStore>,
     /// The address people reach this server at, without a slash at its end.
     pub public_url: String,
     /// Signs URLs of files, with a key that the database has once there is a schema.
@@ -58,13 +60,14 @@ impl std::fmt::Debug for App {
 impl App {
     /// Puts the use cases together over their backends.
     #[must_use]
-    pub fn new(db: Db, storage: Arc<dyn Storage>, public_url: String) -> Self {
+    pub fn new(db: Db, storage: Arc<dyn Storage>, sessions: Arc<dyn SessionStore>, public_url: String) -> Self {
         Self {
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),
             stats: stats::Cache::default(),
             db,
             storage,
+            sessions,
             public_url,
         }
     }
