@@ -334,11 +334,11 @@ fn must_follow(before: &Life, event: Event, after: &Life) {
     assert!(sent_back == 0 || reopened || !left_rejected, "rejected work stayed after {event:?} of {before:?}");
     for (index, (was, is)) in before.slots.iter().zip(&after.slots).enumerate() {
         let mine = matches!(event, E::Leased(slot) | E::Withdrawn(slot) if slot == index);
-        assert!(was == is || *is != S::Leased || mine, "{event:?} of {before:?} leased slot {index}");
+        assert!(was == is || is != &S::Leased || mine, "{event:?} of {before:?} leased slot {index}");
         let freed = matches!(event, E::Freed(slot) if slot == index) || matches!(event, E::Quarantined | E::Archived);
         assert!(was != &S::Leased || is != &S::Free || freed, "{event:?} of {before:?} freed slot {index}");
-        let finished = matches!(was, S::Accepted);
-        assert!(!finished || is == was || event == E::Reopened, "{event:?} of {before:?} undid slot {index}");
+        let undone = was == &S::Accepted && is != was;
+        assert!(!undone || event == E::Reopened, "{event:?} of {before:?} undid slot {index}");
     }
     must_agree(after);
 }
