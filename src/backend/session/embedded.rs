@@ -166,6 +166,16 @@ mod tests {
         conformance::run([sessions.clone(), sessions], &clock).await;
     }
 
+    /// The gap that a lock not held throughout would leave is nanoseconds: it takes many turns to meet it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_change_in_memory_is_one_step() {
+        let sessions = Arc::new(Clock::default().sessions());
+        let stores: conformance::Stores = [sessions.clone(), sessions];
+        for _ in 0..20 {
+            conformance::of_many_changes_at_once_one_is_made(&stores).await;
+        }
+    }
+
     #[tokio::test]
     async fn a_full_store_loses_the_session_that_is_silent_for_longest() {
         let clock = Clock::default();
