@@ -11,12 +11,12 @@ use anyhow::Context;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    backend::{queue::SqlQueue, session::Embedded, storage::FileStorage},
+    backend::{queue::SqlQueue, session::EmbeddedSessions, storage::FileStorage},
     config::Config,
     graphql::{Api, OnResolve, Options},
     http::{self, Server},
     repo::{
-        Connect, Db,
+        Conn, Connect, Db,
         schema::{self, Direction, Fit},
     },
     service::{App, Backends, sign_in, user},
@@ -68,8 +68,12 @@ pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
     let db = Db::connect(&connect).await.context("cannot open the database (DATABASE_URL)")?;
     let storage = FileStorage::open(config.storage_folder.clone()).await;
     let storage = storage.with_context(|| format!("cannot open the storage {}", config.storage_folder.display()))?;
-    let backends =
-        Backends { storage: Arc::new(storage), queue: Arc::new(SqlQueue), sessions: Arc::new(Embedded::default()) };
+    let time = db.clone();
+    let backends = Backends {
+        storage: Arc::new(storage),
+        queue: Arc::new(SqlQueue),
+        sessions: Arc::new(EmbeddedSessions::new(move || time.clock().process_now())),
+    };
     Ok(Arc::new(App::new(db, backends, config.public_url.clone(), Metrics::new()?)))
 }
 

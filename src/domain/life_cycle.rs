@@ -115,8 +115,8 @@ fn allows(state: TaskState, event: Event) -> bool {
     }
 }
 
-/// The task and its slots after `event`. With `review` NONE the submission or skip that finishes a task accepts it at
-/// once.
+/// The task and its slots after `event`. With `review` NONE the submission or skip that leaves nothing open accepts what
+/// was handed in at once.
 ///
 /// # Errors
 /// [`TransitionError`] when the task, or the slot the event is about, is not in a state for it.
@@ -188,18 +188,21 @@ impl Life {
         Ok(())
     }
 
-    /// The state that follows from the slots, once what waits for nothing more has moved on: rejected work goes back
-    /// when no other slot is open, finished work is accepted where nobody reviews.
+    /// The state that follows from the slots, once what waits for nothing more has moved on: finished work is accepted
+    /// where nobody reviews, rejected work goes back when no other slot is open.
     fn settle(&mut self, event: Event, review: ReviewPolicy) -> Result<TaskState, TransitionError> {
-        let is_open = self.slots.iter().any(|slot| matches!(slot, SlotState::Free | SlotState::Leased));
-        if self.has(SlotState::Rejected) && !is_open && !self.has(SlotState::Submitted) {
-            self.round += 1;
-            self.turn_all(SlotState::Rejected, SlotEvent::SentBack)?;
-        }
-        let finishes = matches!(event, Event::Submitted(_) | Event::Skipped(_));
-        if review == ReviewPolicy::None && finishes && by_slots(&self.slots, self.round) == TaskState::Submitted {
-            self.turn_all(SlotState::Submitted, SlotEvent::Accepted)?;
+        if self.slots.iter().all(|slot| !matches!(slot, SlotState::Free | SlotState::Leased)) {
+            if review == ReviewPolicy::None && matches!(event, Event::Submitted(_) | Event::Skipped(_)) {
+                self.turn_all(SlotState::Submitted, SlotEvent::Accepted)?;
+            }
+            if self.has(SlotState::Rejected) && !self.has(SlotState::Submitted) {
+                self.round += 1;
+                self.turn_all(SlotState::Rejected, SlotEvent::SentBack)?;
+            }
         }
         Ok(by_slots(&self.slots, self.round))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,6 +153,8 @@ pub const YEARS: std::ops::RangeInclusive<i32> = 0..=9_999;
 pub const EDITS: usize = 500;
 /// How long a labeling session without a sign of life counts as open.
 pub const SESSION_TTL: Duration = Duration::from_secs(30 * 60);
+/// Labeling sessions whose soft state the embedded store keeps; the one silent for longest goes first.
+pub const KEPT_SESSIONS: usize = 100_000;
 /// Open labeling sessions of one person that are shown.
 pub const OPEN_SESSIONS: u64 = 200;
 /// How long a lease runs on while its session is PAUSED, in seconds.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    backend::storage::StorageError,
+    backend::{session::SessionError, storage::StorageError},
     domain::{
         life_cycle::TransitionError,
         page::PageError,
@@ -241,6 +241,14 @@ impl From<StorageError> for ServiceError {
     }
 }
 
+impl From<SessionError> for ServiceError {
+    fn from(error: SessionError) -> Self {
+        let SessionError::Unavailable(cause) = error;
+        tracing::warn!(error = %cause, "session store unavailable");
+        Self::Unavailable("the session store is not available")
+    }
+}
+
 impl From<TransitionError> for ServiceError {
     fn from(error: TransitionError) -> Self {
         let field = match error {
@@ -266,11 +274,5 @@ impl From<TemplateError> for ServiceError {
 impl From<ContentError> for ServiceError {
     fn from(error: ContentError) -> Self {
         Self::invalid(error.field, error.message)
-    }
-}
-
-impl From<crate::backend::session::SessionError> for ServiceError {
-    fn from(error: crate::backend::session::SessionError) -> Self {
-        Self::Internal(Box::new(error))
     }
 }

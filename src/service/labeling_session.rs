@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    backend::session::{Changed, SessionKey, Soft},
+    backend::session::{Change, SessionKey, Soft, SoftState},
     domain::{ids::SessionId, limits, words::SessionState},
     repo::{session as repo, session::Session},
     service::{App, ServiceError, Viewer, lease},
@@ -25,17 +25,23 @@ pub async fn set_state(
     to: SessionState,
     expected_revision: i32,
 ) -> Result<Session, ServiceError> {
-    if to == SessionState::Completed {
-        let message = "must be ACTIVE or PAUSED; submit, skip or release to end a session";
-        return Err(ServiceError::invalid("state", message));
-    }
+    let to = match to {
+        SessionState::Active => SoftState::Active,
+        SessionState::Paused => SoftState::Paused,
+        SessionState::Completed => {
+            let message = "must be ACTIVE or PAUSED; submit, skip or release to end a session";
+            return Err(ServiceError::invalid("state", message));
+        }
+    };
     let (txn, session, locked) = lease::hold(app, viewer, id, fence).await?;
-    let seconds =
-        if to == SessionState::Paused { limits::PAUSE_SECONDS } else { i64::from(locked.project.lease_seconds) };
+    let seconds = match to {
+        SoftState::Active => i64::from(locked.project.lease_seconds),
+        SoftState::Paused => limits::PAUSE_SECONDS,
+    };
     lease::extend(&txn, &session, seconds).await?;
     // Before the commit: when the swap fails nothing has happened, and when the commit fails the state was only soft.
-    if let Changed::Stale(now) = app.sessions.change(&key(&session), to, expected_revision).await? {
-        let message = format!("the session is {} in revision {} by now", now.state, now.revision);
+    if let Change::Stale(now) = app.sessions.change(key(&session), to, expected_revision).await? {
+        let message = format!("the session is {} in revision {} by now", SessionState::from(now.state), now.revision);
         return Err(ServiceError::Stale { field: "expectedRevision".into(), message });
     }
     txn.commit().await?;
@@ -47,7 +53,7 @@ pub async fn set_state(
 /// # Errors
 /// [`ServiceError::Unavailable`] when the store is away.
 pub async fn soft(app: &App, session: &Session) -> Result<Soft, ServiceError> {
-    Ok(app.sessions.read(&key(session)).await?)
+    Ok(app.sessions.read(key(session)).await?)
 }
 
 /// Edits wait while a session is PAUSED.
@@ -55,16 +61,25 @@ pub async fn soft(app: &App, session: &Session) -> Result<Soft, ServiceError> {
 /// # Errors
 /// [`ServiceError::Transition`] then.
 pub(crate) async fn must_be_active(app: &App, session: &Session) -> Result<(), ServiceError> {
-    if soft(app, session).await?.state == SessionState::Paused {
+    if soft(app, session).await?.state == SoftState::Paused {
         return Err(ServiceError::transition("sessionId", "the session is PAUSED; make it ACTIVE first"));
     }
     Ok(())
 }
 
-/// A sign of life of the screen itself: in the store each time, in its row at most once a minute.
-pub(crate) async fn touch(app: &App, session: &Session, now: DateTime<Utc>) -> Result<(), ServiceError> {
-    app.sessions.touch(&key(session)).await?;
-    Ok(repo::touch(&app.db, session, now).await?)
+/// A sign of life of the screen itself: in the store each time, in its row at most once a minute. Gives whether it is
+/// paused.
+pub(crate) async fn touch(app: &App, session: &Session, now: DateTime<Utc>) -> Result<SoftState, ServiceError> {
+    let soft = app.sessions.touch(key(session)).await?;
+    repo::touch(&app.db, session, now).await?;
+    Ok(soft.state)
+}
+
+/// The screen's turn has ended. What is left in the store when that fails runs out by itself.
+pub(crate) async fn forget(app: &App, session: &Session) {
+    if let Err(error) = app.sessions.forget(key(session)).await {
+        tracing::warn!(%error, "a labeling session that ended is still kept");
+    }
 }
 
 fn key(session: &Session) -> SessionKey {

@@ -7,11 +7,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
+    backend::session::SoftState,
     domain::{
         ids::SessionId,
         life_cycle::Event,
         permission::Action,
-        words::{AssignmentState, ProjectState, SessionRole, SessionState, SlotState},
+        words::{AssignmentState, ProjectState, SessionRole, SlotState},
     },
     repo::{Conn, Txn, assignment, queue, session as repo, session::Session},
     service::{
@@ -170,8 +171,8 @@ pub async fn heartbeat(app: &App, viewer: &Viewer, id: SessionId, fence: i32) ->
     if fence != session.fence {
         return Err(ServiceError::lease_lost(NOT_ITS_FENCE));
     }
-    labeling_session::touch(app, session, at_work.now).await?;
-    if labeling_session::soft(app, session).await?.state == SessionState::Paused
+    let soft = labeling_session::touch(app, session, at_work.now).await?;
+    if soft == SoftState::Paused
         && let Some(ends_at) = at_work.ends_at
     {
         return Ok(ends_at);

@@ -14,7 +14,7 @@ use crate::{
     },
     repo::{Txn, assignment, session::Session, snapshot::Snapshot, task::Task},
     service::{
-        App, ServiceError, Viewer, lease,
+        App, ServiceError, Viewer, labeling_session, lease,
         locked::{Change, Locked},
         snapshot,
         validate::{self, must},
@@ -41,7 +41,9 @@ pub async fn submit(app: &App, viewer: &Viewer, id: SessionId, fence: i32) -> Re
     let written = change.write(&txn).await?;
     let by = Some(viewer.user.id);
     let taken = snapshot::take(&txn, &written.locked, number, SnapshotReason::Submit, fence, by).await?;
-    Ok((written.commit(app, txn).await?, taken))
+    let task = written.commit(app, txn).await?;
+    labeling_session::forget(app, &session).await;
+    Ok((task, taken))
 }
 
 /// Closes the slot without work. Takes its holder and a reason.
@@ -59,7 +61,9 @@ pub async fn skip(app: &App, viewer: &Viewer, id: SessionId, fence: i32, reason:
     let mut change = Change::of(locked, Some(viewer.user.id));
     change.apply(Event::Skipped(index))?;
     change.after.slots[index].skip_reason = Some(reason);
-    change.write(&txn).await?.commit(app, txn).await
+    let task = change.write(&txn).await?.commit(app, txn).await?;
+    labeling_session::forget(app, &session).await;
+    Ok(task)
 }
 
 /// Gives a slot, or a review, back before it is done.
@@ -78,7 +82,9 @@ pub async fn release(app: &App, viewer: &Viewer, id: SessionId, fence: i32) -> R
     let (index, _) = must_be_held(&session, fence, &locked)?;
     let mut change = Change::of(locked, Some(viewer.user.id));
     change.free(index, AssignmentState::Released)?;
-    change.write(&txn).await?.commit(app, txn).await
+    let task = change.write(&txn).await?.commit(app, txn).await?;
+    labeling_session::forget(app, &session).await;
+    Ok(task)
 }
 
 async fn release_review(

@@ -81,7 +81,8 @@ impl LabelingSession {
         if self.ends_at(ctx).await?.is_none() {
             return Ok(SessionState::Completed);
         }
-        Ok(labeling_session::soft(ctx.app(), &self.0).await?.state.into())
+        let soft = labeling_session::soft(ctx.app(), &self.0).await?;
+        Ok(words::SessionState::from(soft.state).into())
     }
 
     /// Of its state: give it to `setSessionState`.
