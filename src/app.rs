@@ -61,7 +61,7 @@ pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
     let db = Db::connect(&connect).await.context("cannot open the database (DATABASE_URL)")?;
     let storage = FileStorage::open(config.storage_folder.clone()).await;
     let storage = storage.with_context(|| format!("cannot open the storage {}", config.storage_folder.display()))?;
-    Ok(Arc::new(App::new(db, Arc::new(storage), config.public_url.clone())))
+    Ok(Arc::new(App::new(db, Arc::new(storage), config.public_url.clone(), Metrics::new()?)))
 }
 
 /// Makes the folder of a SQLite database: the file itself is made when it is opened.
@@ -103,7 +103,7 @@ pub async fn start(config: &Config, on_resolve: Option<OnResolve>) -> anyhow::Re
     let app = use_cases(config).await?;
     let closed = config.mode == crate::config::Mode::Release;
     let api = Api::new(app.clone(), Options { closed, on_resolve });
-    let server = Server::new(config, app, api, Metrics::new()?);
+    let server = Server::new(config, app, api);
     let (stop, stopped) = watch::channel(false);
     let doors = tokio::spawn(http::serve(server.clone(), listener, admin, stopped));
     let leave = if closed { LEAVE } else { Duration::ZERO };

@@ -21,7 +21,7 @@ pub(super) fn router(server: Arc<Server>) -> Router {
 }
 
 async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, HttpError> {
-    let text = server.metrics.text().map_err(|error| ServiceError::Internal(Box::new(error)))?;
+    let text = server.metrics().text().map_err(|error| ServiceError::Internal(Box::new(error)))?;
     let statements = format!(
         "# HELP concord_sql_statements_total Statements sent to the database.\n# TYPE concord_sql_statements_total counter\nconcord_sql_statements_total {}\n",
         server.app.db.statements()

@@ -26,8 +26,8 @@ pub(super) async fn request(State(server): State<Arc<Server>>, request: Request,
     let mut response = next.run(request).instrument(span.clone()).await;
     let seconds = begun.elapsed().as_secs_f64();
     let status = response.status().as_u16();
-    server.metrics.http_requests.with_label_values(&[route.as_str(), &status.to_string()]).inc();
-    server.metrics.http_seconds.with_label_values(&[route.as_str()]).observe(seconds);
+    server.metrics().http_requests.with_label_values(&[route.as_str(), &status.to_string()]).inc();
+    server.metrics().http_seconds.with_label_values(&[route.as_str()]).observe(seconds);
     let micros = begun.elapsed().as_micros();
     span.in_scope(|| tracing::info!(%method, route, status, micros, "request"));
     if let Ok(id) = HeaderValue::from_str(&id) {

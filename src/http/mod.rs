@@ -38,7 +38,6 @@ use crate::{
 pub struct Server {
     app: Arc<App>,
     api: Api,
-    metrics: Metrics,
     mode: Mode,
     base_path: String,
     public_url: String,
@@ -57,11 +56,10 @@ impl std::fmt::Debug for Server {
 impl Server {
     /// The doors over an API and its use cases.
     #[must_use]
-    pub fn new(config: &Config, app: Arc<App>, api: Api, metrics: Metrics) -> Arc<Self> {
+    pub fn new(config: &Config, app: Arc<App>, api: Api) -> Arc<Self> {
         Arc::new(Self {
             app,
             api,
-            metrics,
             mode: config.mode,
             base_path: config.http_base_path.clone(),
             public_url: config.public_url.clone(),
@@ -85,6 +83,10 @@ impl Server {
     /// From now on this server asks to be left out of the rotation.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.app.metrics
     }
 
     fn is_open(&self) -> bool {

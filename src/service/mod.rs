@@ -31,6 +31,7 @@ use tokio::sync::OnceCell;
 use crate::{
     backend::storage::Storage,
     repo::{Db, instance},
+    telemetry::Metrics,
 };
 
 /// What the use cases work with. Made once, by the composition root.
@@ -41,6 +42,8 @@ pub struct App {
     pub storage: Arc<dyn Storage>,
     /// The address people reach this server at, without a slash at its end.
     pub public_url: String,
+    /// What is counted: use cases add to it after their commit.
+    pub metrics: Metrics,
     /// Signs URLs of files, with a key that the database has once there is a schema.
     urls: OnceCell<signed_url::Signer>,
     /// Bounds password hashing, which is made to be slow.
@@ -58,7 +61,7 @@ impl std::fmt::Debug for App {
 impl App {
     /// Puts the use cases together over their backends.
     #[must_use]
-    pub fn new(db: Db, storage: Arc<dyn Storage>, public_url: String) -> Self {
+    pub fn new(db: Db, storage: Arc<dyn Storage>, public_url: String, metrics: Metrics) -> Self {
         Self {
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),
@@ -66,6 +69,7 @@ impl App {
             db,
             storage,
             public_url,
+            metrics,
         }
     }
 

@@ -69,7 +69,7 @@ async fn respond(
     let response = server.api.execute(caller, request).await;
     for error in &response.errors {
         if let Some(Value::String(code)) = error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
-            server.metrics.graphql_errors.with_label_values(&[code]).inc();
+            server.metrics().graphql_errors.with_label_values(&[code]).inc();
         }
     }
     write(&response, media_type)
