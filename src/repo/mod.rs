@@ -5,6 +5,7 @@
 //! the transaction ends. Only this room and `migration` know entities and sea-orm.
 
 pub mod access_token;
+pub mod annotation;
 pub mod asset;
 pub mod assignment;
 pub mod clock;
@@ -22,6 +23,7 @@ pub mod scope;
 pub mod session;
 pub mod sign_in;
 pub mod slot;
+pub mod snapshot;
 mod sql;
 pub mod stats;
 pub mod task;
