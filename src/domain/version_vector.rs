@@ -25,6 +25,14 @@ pub struct Dot {
     pub counter: i32,
 }
 
+impl Dot {
+    /// The next edit of `actor`, who has seen `base`.
+    #[must_use]
+    pub fn after(base: &VersionVector, actor: &str) -> Self {
+        Self { actor: actor.to_owned(), counter: base.counter(actor).saturating_add(1) }
+    }
+}
+
 /// How many edits of each actor have been seen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]

@@ -2,11 +2,15 @@
 //! pure rules, writes, appends the events and commits. Resolvers, handlers and commands only parse, call and wrap.
 
 pub mod access_token;
+pub mod annotation;
 pub mod asset;
 mod asset_facts;
+mod canvas;
+mod edit_batch;
 mod error;
 pub mod event;
 pub mod identity;
+mod lease;
 mod locked;
 pub mod node;
 pub mod password;
@@ -14,6 +18,7 @@ pub mod project;
 mod secret;
 pub mod sign_in;
 mod signed_url;
+pub mod snapshot;
 pub mod stats;
 pub mod task;
 mod task_input;
@@ -50,6 +55,8 @@ pub struct App {
     pub(crate) passwords: password::Hasher,
     /// Statistics that are costly to compute.
     pub(crate) stats: stats::Cache,
+    /// What annotations are held against.
+    pub(crate) canvas: canvas::Cache,
 }
 
 impl std::fmt::Debug for App {
@@ -66,6 +73,7 @@ impl App {
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),
             stats: stats::Cache::default(),
+            canvas: canvas::Cache::default(),
             db,
             storage,
             public_url,

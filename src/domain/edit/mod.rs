@@ -37,17 +37,7 @@ impl<G> Edit<G> {
     /// Its place among the edits of its actor; for ever its name.
     #[must_use]
     pub fn dot(&self) -> Dot {
-        Dot { actor: self.actor.clone(), counter: self.base.counter(&self.actor).saturating_add(1) }
-    }
-
-    /// Whether an edit of this dot may have been accepted: only then somebody has to look.
-    #[must_use]
-    pub fn may_be_known(&self, stored: &Stored<G>) -> bool {
-        match self.change {
-            // Accepted or not, the first edit of the annotation is the one to compare with.
-            Change::Create(_) => true,
-            _ => self.base.epoch() < stored.vector.epoch() || stored.has(self),
-        }
+        Dot::after(&self.base, &self.actor)
     }
 }
 
@@ -65,8 +55,19 @@ pub struct Stored<G> {
 }
 
 impl<G> Stored<G> {
+    /// Whether an edit of `actor` after `base` may have been accepted: only then somebody has to look. Counters of older
+    /// epochs are gone.
+    #[must_use]
+    pub fn may_know(&self, base: &VersionVector, actor: &str) -> bool {
+        base.epoch() < self.vector.epoch() || self.holds(base, &Dot::after(base, actor))
+    }
+
     fn has(&self, edit: &Edit<G>) -> bool {
-        edit.base.epoch() == self.vector.epoch() && self.vector.holds(&edit.dot())
+        self.holds(&edit.base, &edit.dot())
+    }
+
+    fn holds(&self, base: &VersionVector, dot: &Dot) -> bool {
+        base.epoch() == self.vector.epoch() && self.vector.holds(dot)
     }
 
     /// Whether `base` has seen the last edit of the field.
@@ -118,7 +119,7 @@ pub enum Outcome<G> {
     },
 }
 
-/// Says what becomes of `edit`. `known` is an accepted edit of its dot, looked for where [`Edit::may_be_known`]; `check`
+/// Says what becomes of `edit`. `known` is an accepted edit of its dot, looked for where [`Stored::may_know`]; `check`
 /// holds a content that would come to be against the template and the asset.
 pub fn decide<G: Clone>(
     stored: Option<&Stored<G>>,

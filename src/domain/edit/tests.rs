@@ -60,7 +60,8 @@ impl Ledger {
     fn take(&mut self, edit: &Edit<Number>) -> Outcome<Number> {
         let is_create = matches!(edit.change, Change::Create(_));
         let known = if is_create { self.first } else { self.accepted.get(&(edit.base.epoch(), edit.dot())).copied() };
-        let may_be_known = self.stored.as_ref().is_some_and(|stored| edit.may_be_known(stored));
+        let may_be_known =
+            is_create || self.stored.as_ref().is_some_and(|stored| stored.may_know(&edit.base, &edit.actor));
         assert!(known.is_none() || may_be_known, "nobody would have looked for {edit:?}");
         let outcome = decide(self.stored.as_ref(), known.as_ref(), edit, check);
         if let Outcome::Applied { state, .. } = &outcome {
