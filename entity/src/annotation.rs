@@ -18,7 +18,6 @@ pub struct Model {
     pub geometry: Json,
     #[sea_orm(column_type = "JsonBinary")]
     pub attributes: Json,
-    pub vector_epoch: i32,
     #[sea_orm(column_type = "JsonBinary")]
     pub version_vector: Json,
     #[sea_orm(column_type = "JsonBinary")]

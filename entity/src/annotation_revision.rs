@@ -22,6 +22,8 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary")]
     pub attributes: Json,
     pub deleted: bool,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub version_vector: Json,
     pub by_user: Option<Uuid>,
     pub at: DateTimeUtc,
 }

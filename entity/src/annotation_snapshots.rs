@@ -9,6 +9,7 @@ pub struct Model {
     pub id: Uuid,
     pub task_id: Uuid,
     pub slot: i32,
+    pub project_id: Uuid,
     pub version: i32,
     pub reason: String,
     #[sea_orm(column_type = "JsonBinary")]

@@ -151,6 +151,14 @@ pub const YEARS: std::ops::RangeInclusive<i32> = 0..=9_999;
 
 /// Edits of one `saveAnnotations`.
 pub const EDITS: usize = 500;
+/// Live annotations of one task, those of all its slots together.
+pub const TASK_ANNOTATIONS: i64 = 20_000;
+/// Rows of one page of annotations.
+pub const ANNOTATION_ROWS: u32 = 1_000;
+/// Actors of one version vector.
+pub const VECTOR_ACTORS: usize = 256;
+/// Characters of an actor.
+pub const ACTOR_CHARS: usize = 32;
 /// How long a labeling session without a sign of life counts as open.
 pub const SESSION_TTL: Duration = Duration::from_secs(30 * 60);
 /// Labeling sessions whose soft state the embedded store keeps; the one silent for longest goes first.

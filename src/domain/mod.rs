@@ -3,6 +3,7 @@
 
 pub mod counter;
 pub mod cursor;
+pub mod edit;
 pub mod event_id;
 pub mod ids;
 pub mod life_cycle;
@@ -11,4 +12,5 @@ pub mod page;
 pub mod permission;
 pub mod template;
 pub mod text;
+pub mod version_vector;
 pub mod words;

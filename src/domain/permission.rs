@@ -35,6 +35,12 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Whether somebody of this standing labels blind in a project with `overlap` slots a task: sees only their own.
+    #[must_use]
+    pub fn is_blind(self, overlap: i32) -> bool {
+        overlap > 1 && self == Self::Member(Role::Annotator)
+    }
+
     /// Whether this standing allows `action`.
     #[must_use]
     pub fn may(self, action: Action) -> bool {

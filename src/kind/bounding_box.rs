@@ -7,7 +7,7 @@ use geo::{Area, BooleanOps};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AnnotationKind, AssetFacts, Extent, GeometryError, Point, jaccard};
+use super::{AnnotationKind, AssetFacts, Extent, GeometryError, Point, jaccard, unsigned_zero};
 use crate::domain::template::Tool;
 use crate::domain::words::{Kind, MediaType};
 
@@ -125,6 +125,12 @@ impl AnnotationKind for BoundingBox {
 
     fn extent(&self) -> Option<Extent> {
         Extent::around(self.corners())
+    }
+
+    fn canonical(self) -> Self {
+        let [x, y, width, height, rotation] =
+            [self.x, self.y, self.width, self.height, self.rotation].map(unsigned_zero);
+        Self { x, y, width, height, rotation }
     }
 }
 

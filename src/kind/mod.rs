@@ -6,7 +6,7 @@
 //!
 //! A new kind is one file here and one line in the list at the end, which makes its variant of [`Geometry`] and its
 //! entry of the registry. Pure: no I/O, no async. Coordinates are pixels as `f64`, origin top left, y down, on the
-//! picture after EXIF orientation, and are kept bit for bit as they came.
+//! picture after EXIF orientation, and are kept bit for bit as they came, but for -0.0, which is kept as 0.0.
 
 pub mod bounding_box;
 pub mod classification;
@@ -56,6 +56,22 @@ pub trait AnnotationKind: JsonSchema {
 
     /// The upright rectangle it takes up in the picture, `None` for what has no place in one.
     fn extent(&self) -> Option<Extent>;
+
+    /// The same geometry in the one spelling that is stored: with 0.0 for every -0.0, whose sign PostgreSQL's jsonb
+    /// forgets. For [`unsigned_zero`]; a kind without coordinates is as it should be.
+    #[must_use]
+    fn canonical(self) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
+}
+
+/// The number, 0.0 for -0.0.
+#[must_use]
+pub fn unsigned_zero(number: f64) -> f64 {
+    number + 0.0
 }
 
 /// An upright rectangle in pixels, its borders included.
@@ -249,6 +265,12 @@ macro_rules! kinds {
                 }
             }
 
+            /// The same geometry as it is stored, see [`AnnotationKind::canonical`].
+            #[must_use]
+            pub fn canonical(self) -> Self {
+                match self { $(Self::$payload(payload) => Self::$payload(payload.canonical())),+ }
+            }
+
             /// The upright rectangle it takes up in the picture, `None` for what has no place in one.
             #[must_use]
             pub fn extent(&self) -> Option<Extent> {
@@ -363,6 +385,19 @@ mod tests {
         ] {
             let got = geometry.validate(&tool(kind), "car", &asset).map_err(|error| error.message);
             assert_eq!(got.err().as_deref(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_zero_is_stored_without_its_sign() {
+        for (geometry, zeros) in [
+            (json!({ "boundingBox": { "x": -0.0, "y": -0.0, "width": 3.0, "height": 4.0, "rotation": -0.0 } }), 3),
+            (json!({ "polygon": { "parts": [{ "outer": [[-0.0, 1.0], [9.0, -0.0]], "holes": [[[-0.0, 2.0]]] }] } }), 3),
+        ] {
+            assert_eq!(geometry.to_string().matches("-0.0").count(), zeros, "{geometry}");
+            let stored: Geometry = serde_json::from_value(geometry).unwrap();
+            let stored = serde_json::to_string(&stored.canonical()).unwrap();
+            assert_eq!(stored.matches("-0.0").count(), 0, "{stored}");
         }
     }
 

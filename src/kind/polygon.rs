@@ -12,7 +12,7 @@ use geo::{Area, BooleanOps, LineString, MultiPolygon, Orient};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AnnotationKind, AssetFacts, Extent, GeometryError, Point, jaccard};
+use super::{AnnotationKind, AssetFacts, Extent, GeometryError, Point, jaccard, unsigned_zero};
 use crate::domain::limits;
 use crate::domain::template::Tool;
 use crate::domain::words::{Kind, MediaType};
@@ -134,6 +134,15 @@ impl AnnotationKind for Polygon {
 
     fn extent(&self) -> Option<Extent> {
         Extent::around(self.vertices())
+    }
+
+    fn canonical(mut self) -> Self {
+        for part in &mut self.parts {
+            for ring in std::iter::once(&mut part.outer).chain(&mut part.holes) {
+                ring.iter_mut().for_each(|vertex| *vertex = vertex.map(unsigned_zero));
+            }
+        }
+        self
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod append;
 mod read;
+mod sight;
 
 pub use append::Changes;
 pub use read::{Position, Replay, cursor, replay};
+pub use sight::{Sight, places_of};

@@ -252,6 +252,52 @@ pub async fn complete(conn: &impl Conn, id: AssetId, completion: Completion) -> 
     sql::one::<Model, _>(conn, &update).await?.ok_or(RepoError::NotFound)
 }
 
+/// What an annotation of a task is held against: one of its assets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskAsset {
+    /// Its id.
+    pub id: AssetId,
+    /// What it shows, by its bytes.
+    pub media_type: Option<MediaType>,
+    /// Pixels across, after EXIF orientation.
+    pub width_px: Option<i32>,
+    /// Pixels down, after EXIF orientation.
+    pub height_px: Option<i32>,
+    /// Where the bytes are in the storage.
+    pub storage_key: String,
+}
+
+/// The assets of one task the asker may see, in its order. They never change.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn of_task(conn: &impl Conn, task: TaskId) -> Result<Vec<TaskAsset>, RepoError> {
+    let select = Query::select()
+        .columns(
+            [Column::Id, Column::MediaType, Column::Width, Column::Height, Column::StorageKey].map(|c| (Entity, c)),
+        )
+        .from(Entity)
+        .inner_join(
+            task_asset::Entity,
+            Expr::col((task_asset::Entity, task_asset::Column::AssetId)).equals((Entity, Column::Id)),
+        )
+        .and_where(task_asset::Column::TaskId.eq(task.0))
+        .order_by((task_asset::Entity, task_asset::Column::Position), Order::Asc)
+        .to_owned();
+    let rows = conn.query_all(&select).await?;
+    let assets = rows.iter().map(|row| {
+        let media_type: Option<String> = row.try_get("", "media_type")?;
+        Ok(TaskAsset {
+            id: AssetId(row.try_get("", "id")?),
+            media_type: optional_word(media_type.as_deref())?,
+            width_px: row.try_get("", "width")?,
+            height_px: row.try_get("", "height")?,
+            storage_key: row.try_get("", "storage_key")?,
+        })
+    });
+    assets.collect()
+}
+
 /// The same page of the assets of many projects, by id.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 //! the transaction ends. Only this room and `migration` know entities and sea-orm.
 
 pub mod access_token;
+pub mod annotation;
 pub mod asset;
 pub mod assignment;
 pub mod clock;

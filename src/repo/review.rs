@@ -115,7 +115,8 @@ pub async fn of_tasks(
     scope: Scope,
     tasks: &[TaskId],
 ) -> Result<HashMap<TaskId, Vec<Review>>, RepoError> {
-    let among = scope::visible_slots(scope, (Column::ProjectId, Column::TaskId, Column::Slot))
+    let among = scope::visible(scope, Column::ProjectId)
+        .add(scope::visible_slot(scope, Column::ProjectId, Column::TaskId, Column::Slot))
         .add(Column::TaskId.is_in(tasks.iter().map(|id| id.0)));
     let select = Entity::find().filter_by(among).order_by(Column::Id, Order::Asc).to_owned();
     let mut reviews: HashMap<TaskId, Vec<Review>> = HashMap::new();
@@ -130,7 +131,8 @@ pub async fn of_tasks(
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn find_all(conn: &impl Conn, scope: Scope, ids: &[ReviewId]) -> Result<Vec<Review>, RepoError> {
-    let among = scope::visible_slots(scope, (Column::ProjectId, Column::TaskId, Column::Slot))
+    let among = scope::visible(scope, Column::ProjectId)
+        .add(scope::visible_slot(scope, Column::ProjectId, Column::TaskId, Column::Slot))
         .add(Column::Id.is_in(ids.iter().map(|id| id.0)));
     sql::all::<Model, _>(conn, &Entity::find().filter_by(among)).await
 }

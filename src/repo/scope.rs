@@ -1,5 +1,6 @@
 //! What an asker may see. The private start of every query over a project's rows.
 
+use entity::{project, project_member as member, task, task_slot};
 use sea_orm::{
     ColumnTrait,
     sea_query::{Condition, Expr, ExprTrait, Query},
@@ -22,44 +23,56 @@ pub(super) fn visible(scope: Scope, project: impl ColumnTrait) -> Condition {
         return Condition::all();
     }
     let memberships = Query::select()
-        .column(entity::project_member::Column::ProjectId)
-        .from(entity::project_member::Entity)
-        .and_where(Expr::col(entity::project_member::Column::UserId).eq(scope.user.0))
+        .column(member::Column::ProjectId)
+        .from(member::Entity)
+        .and_where(Expr::col(member::Column::UserId).eq(scope.user.0))
         .to_owned();
     Condition::all().add(project.in_subquery(memberships))
 }
 
-/// Only rows about slots that `scope` sees; the columns name project, task and slot number. In a project with overlap above
-/// 1 an annotator sees their own slots alone: those they hold, handed in, or that wait for them.
-pub(super) fn visible_slots<C: ColumnTrait>(scope: Scope, (project, task, slot): (C, C, C)) -> Condition {
-    use entity::{project as projects, project_member as members, task_slot as slots};
-    let visible = visible(scope, project);
+/// Blind labeling: where several people label each task, somebody who is exactly an annotator sees of a slot's work only
+/// what is in a slot they hold, handed in, or have reserved for them. The columns name the row's project, task and slot.
+/// [`crate::live::Sight`] says the same of events.
+pub(super) fn visible_slot<C: ColumnTrait>(scope: Scope, project: C, task: C, slot: C) -> Condition {
     if scope.admin {
-        return visible;
+        return Condition::all();
     }
     let blind = Query::select()
-        .column((members::Entity, members::Column::ProjectId))
-        .from(members::Entity)
+        .column((member::Entity, member::Column::ProjectId))
+        .from(member::Entity)
         .inner_join(
-            projects::Entity,
-            Expr::col((projects::Entity, projects::Column::Id)).equals((members::Entity, members::Column::ProjectId)),
+            project::Entity,
+            Expr::col((project::Entity, project::Column::Id)).equals((member::Entity, member::Column::ProjectId)),
         )
-        .and_where(Expr::col((members::Entity, members::Column::UserId)).eq(scope.user.0))
-        .and_where(Expr::col((members::Entity, members::Column::Role)).eq(Role::Annotator.as_str()))
-        .and_where(Expr::col((projects::Entity, projects::Column::Overlap)).gt(1))
+        .and_where(Expr::col((member::Entity, member::Column::UserId)).eq(scope.user.0))
+        .and_where(Expr::col((member::Entity, member::Column::Role)).eq(Role::Annotator.as_str()))
+        .and_where(Expr::col((project::Entity, project::Column::Overlap)).gt(1))
         .to_owned();
-    let is_mine = |column| Expr::col((slots::Entity, column)).eq(scope.user.0);
     let own = Query::select()
         .expr(Expr::cust("1"))
-        .from(slots::Entity)
-        .and_where(Expr::col((slots::Entity, slots::Column::TaskId)).equals(task.as_column_ref()))
-        .and_where(Expr::col((slots::Entity, slots::Column::Number)).equals(slot.as_column_ref()))
-        .cond_where(
-            Condition::any()
-                .add(is_mine(slots::Column::HolderId))
-                .add(is_mine(slots::Column::SubmittedBy))
-                .add(is_mine(slots::Column::ReservedFor)),
-        )
+        .from(task_slot::Entity)
+        .and_where(Expr::col((task_slot::Entity, task_slot::Column::TaskId)).equals(task.as_column_ref()))
+        .and_where(Expr::col((task_slot::Entity, task_slot::Column::Number)).equals(slot.as_column_ref()))
+        .cond_where(own_slot(scope.user))
         .to_owned();
-    visible.add(Condition::any().add(project.not_in_subquery(blind)).add(Expr::exists(own)))
+    Condition::all().add(Condition::any().add(project.not_in_subquery(blind)).add(Expr::exists(own)))
+}
+
+/// The slots a person holds, handed in, or has reserved for them.
+pub(super) fn own_slot(user: UserId) -> Condition {
+    use task_slot::Column as C;
+    [C::HolderId, C::SubmittedBy, C::ReservedFor]
+        .into_iter()
+        .fold(Condition::any(), |any, column| any.add(column.eq(user.0)))
+}
+
+/// Only rows of tasks that no running import hides; `task` is the column that names the task.
+pub(super) fn shown_task(task: impl ColumnTrait) -> Expr {
+    let shown = Query::select()
+        .expr(Expr::cust("1"))
+        .from(task::Entity)
+        .and_where(Expr::col((task::Entity, task::Column::Id)).equals(task.as_column_ref()))
+        .and_where(Expr::col((task::Entity, task::Column::ImportJob)).is_null())
+        .to_owned();
+    Expr::exists(shown)
 }

@@ -1,6 +1,6 @@
 //! The places of tasks. Written only under the task's lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::task_slot::{Column, Entity, Model};
@@ -16,7 +16,7 @@ use crate::{
         words::SlotState,
     },
     repo::{
-        Conn, RepoError, clock,
+        Conn, RepoError, clock, scope,
         sql::{self, FilterBy, word},
     },
 };
@@ -100,6 +100,21 @@ pub async fn of_tasks(conn: &impl Conn, tasks: &[TaskId]) -> Result<HashMap<Task
         slots.entry(slot.task).or_default().push(slot);
     }
     Ok(slots)
+}
+
+/// Those slots of tasks that a person holds, handed in, or has reserved for them, as task and number.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn own(conn: &impl Conn, user: UserId, tasks: &[TaskId]) -> Result<HashSet<(TaskId, i32)>, RepoError> {
+    let select = Query::select()
+        .columns([Column::TaskId, Column::Number])
+        .from(Entity)
+        .and_where(Column::TaskId.is_in(tasks.iter().map(|id| id.0)))
+        .cond_where(scope::own_slot(user))
+        .to_owned();
+    let rows = conn.query_all(&select).await?;
+    rows.iter().map(|row| Ok((TaskId(row.try_get("", "task_id")?), row.try_get("", "number")?))).collect()
 }
 
 /// Writes what a change made of a slot of a locked task.

@@ -130,17 +130,18 @@ pub(crate) fn must_hold(session: &Session, fence: i32, locked: &Locked) -> Resul
 ///
 /// # Errors
 /// [`ServiceError`] of the database.
-pub(crate) async fn renew(txn: &Txn, session: &Session, locked: &Locked) -> Result<(), ServiceError> {
-    let seconds = i64::from(locked.project.lease_seconds);
-    let ends_at = match (session.role, session.slot.and_then(|number| locked.index(number))) {
-        (SessionRole::Reviewer, _) => locked.task.review_expires_at,
-        (_, Some(index)) => locked.slots[index].lease_expires_at,
-        (_, None) => None,
+pub(crate) async fn renew(txn: &Txn, session: &Session, locked: &mut Locked) -> Result<(), ServiceError> {
+    let (end, seconds) = (locked.lease_end(), i64::from(locked.project.lease_seconds));
+    let index = session.slot.and_then(|number| locked.index(number));
+    let ends_at = match (session.role, index) {
+        (SessionRole::Reviewer, _) => &mut locked.task.review_expires_at,
+        (SessionRole::Holder | SessionRole::Collaborator, Some(index)) => &mut locked.slots[index].lease_expires_at,
+        (SessionRole::Holder | SessionRole::Collaborator, None) => return Ok(()),
     };
-    if ends_at.is_some_and(|at| locked.lease_end() - at <= TimeDelta::milliseconds(seconds * 100)) {
+    if ends_at.is_some_and(|at| end - at <= TimeDelta::milliseconds(seconds * 100)) {
         return Ok(());
     }
-    extend(txn, session, seconds).await?;
+    *ends_at = extend(txn, session, seconds).await?;
     Ok(())
 }
 

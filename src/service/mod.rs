@@ -2,9 +2,12 @@
 //! pure rules, writes, appends the events and commits. Resolvers, handlers and commands only parse, call and wrap.
 
 pub mod access_token;
+pub mod annotation;
 pub mod asset;
 mod asset_facts;
+mod canvas;
 pub mod claim;
+mod edit_batch;
 mod error;
 pub mod event;
 pub mod identity;
@@ -18,7 +21,7 @@ pub mod review;
 mod secret;
 pub mod sign_in;
 mod signed_url;
-mod snapshot;
+pub mod snapshot;
 pub mod stats;
 pub mod task;
 mod task_input;
@@ -61,6 +64,8 @@ pub struct App {
     pub(crate) passwords: password::Hasher,
     /// Statistics that are costly to compute.
     pub(crate) stats: stats::Cache,
+    /// What annotations are held against.
+    pub(crate) canvas: canvas::Cache,
 }
 
 /// What has several bodies, each the one that was chosen.
@@ -94,6 +99,7 @@ impl App {
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),
             stats: stats::Cache::default(),
+            canvas: canvas::Cache::default(),
             db,
             storage,
             queue,

@@ -12,7 +12,12 @@ use crate::{
         text,
         words::{AssignmentState, SessionRole, SlotState, SnapshotReason, TaskState},
     },
-    repo::{Txn, assignment, session::Session, snapshot::Snapshot, task::Task},
+    repo::{
+        RepoError, Txn, assignment,
+        session::Session,
+        snapshot::{self as snapshot_repo, Snapshot},
+        task::Task,
+    },
     service::{
         App, ServiceError, Viewer, labeling_session, lease,
         locked::{Change, Locked},
@@ -31,8 +36,8 @@ pub async fn submit(app: &App, viewer: &Viewer, id: SessionId, fence: i32) -> Re
     let (txn, session, locked) = lease::begin(app, viewer, id).await?;
     let done = [AssignmentState::Submitted, AssignmentState::Accepted, AssignmentState::Rejected];
     if let Some(slot) = ended_before(&txn, viewer, &session, fence, &locked, &done).await? {
-        let taken = snapshot::find_of_turn(&txn, locked.task.id, slot, fence).await?;
-        return Ok((locked.task, taken));
+        let taken = snapshot_repo::find_of_fence(&txn, locked.task.id, slot, fence, SnapshotReason::Submit).await?;
+        return Ok((locked.task, taken.ok_or(RepoError::NotFound)?));
     }
     let (index, number) = must_be_held(&session, fence, &locked)?;
     snapshot::must_be_complete(app, &txn, &locked, number).await?;

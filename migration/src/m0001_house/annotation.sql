@@ -13,7 +13,6 @@ CREATE TABLE annotation (
   label text NOT NULL,
   geometry jsonb NOT NULL,
   attributes jsonb NOT NULL,
-  vector_epoch integer NOT NULL,
   version_vector jsonb NOT NULL,
   last_dots jsonb NOT NULL,
   revision integer NOT NULL,
@@ -45,17 +44,20 @@ CREATE TABLE annotation_revision (
   geometry jsonb NOT NULL,
   attributes jsonb NOT NULL,
   deleted boolean NOT NULL,
+  version_vector jsonb NOT NULL,
   by_user uuid REFERENCES "user" (id),
   at timestamptz NOT NULL,
   PRIMARY KEY (annotation_id, revision),
   UNIQUE (annotation_id, vector_epoch, actor, counter)
 );
 
--- `fence` is that of the lease or review under which it was taken.
+-- `fence` is that of the lease or review under which it was taken. `payload` is an array of annotations by id, ids as 32
+-- hexadecimal digits.
 CREATE TABLE annotation_snapshots (
   id uuid PRIMARY KEY,
   task_id uuid NOT NULL,
   slot integer NOT NULL,
+  project_id uuid NOT NULL REFERENCES project (id) ON DELETE CASCADE,
   version integer NOT NULL,
   reason text NOT NULL CONSTRAINT annotation_snapshots_reason
     CHECK (reason IN ('SUBMIT', 'VERDICT', 'REOPEN', 'RESTORE')),

@@ -49,9 +49,9 @@ impl TestApp {
         let Drawn { kind, label, source, deleted } = annotation;
         let (id, user, task) = (self.uuid_literal(Uuid::now_v7()), self.literal(&person.id), self.literal(task));
         self.sql(&format!(
-            "INSERT INTO annotation (id, task_id, slot, project_id, kind, tool, label, geometry, attributes, vector_epoch,
+            "INSERT INTO annotation (id, task_id, slot, project_id, kind, tool, label, geometry, attributes,
                version_vector, last_dots, revision, deleted, source, author_id, last_edited_by, created_at, updated_at)
-             SELECT {id}, id, 1, project_id, '{kind}', 'Words', '{label}', '{{}}', '{{}}', 1, '{{}}', '{{}}', 1, {deleted},
+             SELECT {id}, id, 1, project_id, '{kind}', 'Words', '{label}', '{{}}', '{{}}', '{{\"#\": 1}}', '{{}}', 1, {deleted},
                '{source}', {user}, {user}, created_at, created_at FROM task WHERE id = {task}"
         ))
         .await;

@@ -1,0 +1,529 @@
+//! Annotations: the current state of each, and the revisions that led to it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use entity::annotation::{Column, Entity, Model};
+use entity::{annotation_revision, task_label};
+use sea_orm::{
+    ColumnTrait, EntityTrait, FromQueryResult, QueryTrait,
+    sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
+};
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        edit::{Content, Dot, EditHash, Known, Stored},
+        ids::{AnnotationId, AssetId, ProjectId, TaskId, UserId},
+        page::{Page, Slice},
+        version_vector::VersionVector,
+        words::{AnnotationSource, EditOutcome, Kind},
+    },
+    kind::Geometry,
+    repo::{
+        Conn, RepoError, Scope, keyset, scope,
+        sql::{self, FilterBy, json, value, word},
+    },
+};
+
+/// One labeled object as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Annotation {
+    /// Its id.
+    pub id: AnnotationId,
+    /// The task.
+    pub task: TaskId,
+    /// The number of the slot it belongs to.
+    pub slot: i32,
+    /// Whose the task is.
+    pub project: ProjectId,
+    /// What it is drawn on; none: the text in the task's data, or the task without assets.
+    pub asset: Option<AssetId>,
+    /// What it is geometrically.
+    pub kind: Kind,
+    /// The tool it was made with.
+    pub tool: String,
+    /// What it says, and which edits led there.
+    pub state: Stored<Geometry>,
+    /// Where it comes from.
+    pub source: AnnotationSource,
+    /// How sure its source was, where that says so.
+    pub score: Option<f64>,
+    /// Who made it.
+    pub author: UserId,
+    /// Who changed it last.
+    pub last_edited_by: UserId,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<Model> for Annotation {
+    type Error = RepoError;
+
+    fn try_from(row: Model) -> Result<Self, RepoError> {
+        let content = content(row.label, row.geometry, row.attributes, row.deleted)?;
+        let state = Stored {
+            content,
+            vector: json(row.version_vector)?,
+            last_dots: json(row.last_dots)?,
+            revision: row.revision,
+        };
+        Ok(Self {
+            id: AnnotationId(row.id),
+            task: TaskId(row.task_id),
+            slot: row.slot,
+            project: ProjectId(row.project_id),
+            asset: row.asset_id.map(AssetId),
+            kind: word(&row.kind)?,
+            tool: row.tool,
+            state,
+            source: word(&row.source)?,
+            score: row.score,
+            author: UserId(row.author_id),
+            last_edited_by: UserId(row.last_edited_by),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+fn content(
+    label: String,
+    geometry: serde_json::Value,
+    attributes: serde_json::Value,
+    deleted: bool,
+) -> Result<Content<Geometry>, RepoError> {
+    Ok(Content { label, geometry: json(geometry)?, attributes: json(attributes)?, deleted })
+}
+
+/// One accepted state of an annotation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revision {
+    /// Whose it is.
+    pub annotation: AnnotationId,
+    /// From 1.
+    pub number: i32,
+    /// The edit that led to it; its epoch is the vector's.
+    pub dot: Dot,
+    /// What tells that edit from others of its dot.
+    pub hash: EditHash,
+    /// What became of the edit.
+    pub outcome: EditOutcome,
+    /// The fields the edit wrote.
+    pub fields: Vec<String>,
+    /// What the annotation said then.
+    pub content: Content<Geometry>,
+    /// The edits in it.
+    pub vector: VersionVector,
+    /// Whose edit it was.
+    pub by: Option<UserId>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl TryFrom<annotation_revision::Model> for Revision {
+    type Error = RepoError;
+
+    fn try_from(row: annotation_revision::Model) -> Result<Self, RepoError> {
+        Ok(Self {
+            annotation: AnnotationId(row.annotation_id),
+            number: row.revision,
+            dot: Dot { actor: row.actor, counter: row.counter },
+            hash: hash(&row.edit_hash)?,
+            outcome: word(&row.outcome)?,
+            fields: json(row.fields)?,
+            content: content(row.label, row.geometry, row.attributes, row.deleted)?,
+            vector: json(row.version_vector)?,
+            by: row.by_user.map(UserId),
+            at: row.at,
+        })
+    }
+}
+
+fn hash(bytes: &[u8]) -> Result<EditHash, RepoError> {
+    let bytes = bytes.try_into().map_err(|_| RepoError::Corrupt("an edit's hash is not 32 bytes long".into()))?;
+    Ok(EditHash(bytes))
+}
+
+/// The annotations with these ids, in whatever project and slot: for saving, which has to know that an id is taken. With
+/// them the number of live annotations of the task.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_for_saving(
+    conn: &impl Conn,
+    task: TaskId,
+    ids: &[AnnotationId],
+) -> Result<(HashMap<AnnotationId, Annotation>, i64), RepoError> {
+    // One row at least: the count comes along when no annotation is there yet.
+    let live = Query::select()
+        .expr_as(Expr::cust("CAST(coalesce(sum(annotations), 0) AS bigint)"), "live")
+        .from(task_label::Entity)
+        .and_where(task_label::Column::TaskId.eq(task.0))
+        .to_owned();
+    let select = Query::select()
+        .column(("counted", "live"))
+        .column((Entity, sea_orm::sea_query::Asterisk))
+        .from_subquery(live, "counted")
+        .left_join(Entity, Expr::col((Entity, Column::Id)).is_in(ids.iter().map(|id| id.0)))
+        .to_owned();
+    let rows = conn.query_all(&select).await?;
+    let live = rows.first().ok_or(RepoError::NotFound)?.try_get("", "live")?;
+    let mut found = HashMap::new();
+    for row in &rows {
+        if let Some(row) = Model::from_query_result_optional(row, "")? {
+            let annotation: Annotation = row.try_into()?;
+            found.insert(annotation.id, annotation);
+        }
+    }
+    Ok((found, live))
+}
+
+/// Writes the new state of annotations of a locked task: adds those that are new, changes the others. Whether it could:
+/// not, when an id was taken elsewhere in the meantime.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn write_all(conn: &impl Conn, annotations: &[&Annotation]) -> Result<bool, RepoError> {
+    const CHANGING: [Column; 9] = [
+        Column::Label,
+        Column::Geometry,
+        Column::Attributes,
+        Column::VersionVector,
+        Column::LastDots,
+        Column::Revision,
+        Column::Deleted,
+        Column::LastEditedBy,
+        Column::UpdatedAt,
+    ];
+    let mut insert = Query::insert();
+    insert.into_table(Entity).columns([
+        Column::Id,
+        Column::TaskId,
+        Column::Slot,
+        Column::ProjectId,
+        Column::AssetId,
+        Column::Kind,
+        Column::Tool,
+        Column::Label,
+        Column::Geometry,
+        Column::Attributes,
+        Column::VersionVector,
+        Column::LastDots,
+        Column::Revision,
+        Column::Deleted,
+        Column::Source,
+        Column::Score,
+        Column::AuthorId,
+        Column::LastEditedBy,
+        Column::CreatedAt,
+        Column::UpdatedAt,
+    ]);
+    // Two saves that make the same ids in different tasks wait for one another: both must come to them in one order.
+    let mut in_lock_order = annotations.to_vec();
+    in_lock_order.sort_unstable_by_key(|annotation| annotation.id);
+    for annotation in in_lock_order {
+        let state = &annotation.state;
+        insert.values_panic([
+            value(annotation.id.0),
+            value(annotation.task.0),
+            value(annotation.slot),
+            value(annotation.project.0),
+            value(annotation.asset.map(|asset| asset.0)),
+            value(annotation.kind.as_str()),
+            value(annotation.tool.clone()),
+            value(state.content.label.clone()),
+            value(to_json(&state.content.geometry)?),
+            value(to_json(&state.content.attributes)?),
+            value(to_json(&state.vector)?),
+            value(to_json(&state.last_dots)?),
+            value(state.revision),
+            value(state.content.deleted),
+            value(annotation.source.as_str()),
+            value(annotation.score),
+            value(annotation.author.0),
+            value(annotation.last_edited_by.0),
+            value(annotation.created_at),
+            value(annotation.updated_at),
+        ]);
+    }
+    let same_place = "annotation.task_id = excluded.task_id AND annotation.slot = excluded.slot";
+    let known =
+        OnConflict::column(Column::Id).update_columns(CHANGING).action_and_where(Expr::cust(same_place)).to_owned();
+    let written = conn.execute(insert.on_conflict(known)).await?.rows_affected();
+    Ok(written == annotations.len() as u64)
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, RepoError> {
+    serde_json::to_value(value).map_err(|error| RepoError::Corrupt(error.to_string()))
+}
+
+/// Keeps new revisions.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn insert_revisions(conn: &impl Conn, revisions: &[Revision]) -> Result<(), RepoError> {
+    use annotation_revision::Column as C;
+    let columns = [
+        C::AnnotationId,
+        C::Revision,
+        C::VectorEpoch,
+        C::Actor,
+        C::Counter,
+        C::EditHash,
+        C::Outcome,
+        C::Fields,
+        C::Label,
+        C::Geometry,
+        C::Attributes,
+        C::Deleted,
+        C::VersionVector,
+        C::ByUser,
+        C::At,
+    ];
+    let rows = revisions.iter().map(|revision| {
+        Ok([
+            value(revision.annotation.0),
+            value(revision.number),
+            value(revision.vector.epoch()),
+            value(revision.dot.actor.clone()),
+            value(revision.dot.counter),
+            value(revision.hash.0.to_vec()),
+            value(revision.outcome.as_str()),
+            value(to_json(&revision.fields)?),
+            value(revision.content.label.clone()),
+            value(to_json(&revision.content.geometry)?),
+            value(to_json(&revision.content.attributes)?),
+            value(revision.content.deleted),
+            value(to_json(&revision.vector)?),
+            value(revision.by.map(|user| user.0)),
+            value(revision.at),
+        ])
+    });
+    sql::insert_all(conn, annotation_revision::Entity, columns, rows.collect::<Result<_, RepoError>>()?).await
+}
+
+/// The name of an accepted edit: the annotation, the epoch of its base, its dot; or the one that made the annotation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum EditName {
+    /// The edit of this dot.
+    Dot(AnnotationId, i32, Dot),
+    /// The edit that made the annotation.
+    First(AnnotationId),
+}
+
+/// Those of the named edits that were accepted.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_known(conn: &impl Conn, names: &HashSet<EditName>) -> Result<HashMap<EditName, Known>, RepoError> {
+    use annotation_revision::Column as C;
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (mut dots, mut first) = (Vec::new(), Vec::new());
+    for name in names {
+        match name {
+            EditName::Dot(id, epoch, dot) => dots.push((id.0, *epoch, dot.actor.clone(), dot.counter)),
+            EditName::First(id) => first.push(id.0),
+        }
+    }
+    let dot = Expr::tuple([C::AnnotationId, C::VectorEpoch, C::Actor, C::Counter].map(Expr::col));
+    let made = C::Revision.eq(1).and(C::AnnotationId.is_in(first));
+    let select = Query::select()
+        .columns([C::AnnotationId, C::Revision, C::VectorEpoch, C::Actor, C::Counter, C::EditHash, C::Outcome])
+        .from(annotation_revision::Entity)
+        .and_where(dot.in_tuples(dots).or(made))
+        .to_owned();
+    let mut known = HashMap::with_capacity(names.len());
+    for row in conn.query_all(&select).await? {
+        let id = AnnotationId(row.try_get("", "annotation_id")?);
+        let bytes: Vec<u8> = row.try_get("", "edit_hash")?;
+        let edit = Known { hash: hash(&bytes)?, outcome: word(&row.try_get::<String>("", "outcome")?)? };
+        let dot = Dot { actor: row.try_get("", "actor")?, counter: row.try_get("", "counter")? };
+        known.insert(EditName::Dot(id, row.try_get("", "vector_epoch")?, dot), edit);
+        if row.try_get::<i32>("", "revision")? == 1 {
+            known.insert(EditName::First(id), edit);
+        }
+    }
+    Ok(known)
+}
+
+/// Moves the numbers of live annotations of a locked task, by label.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn count_labels(
+    conn: &impl Conn,
+    project: ProjectId,
+    task: TaskId,
+    deltas: &BTreeMap<String, i32>,
+) -> Result<(), RepoError> {
+    use task_label::Column as C;
+    let mut insert = Query::insert();
+    insert.into_table(task_label::Entity).columns([C::TaskId, C::Label, C::ProjectId, C::Annotations]);
+    let mut moving = deltas.iter().filter(|(_, delta)| **delta != 0).peekable();
+    if moving.peek().is_none() {
+        return Ok(());
+    }
+    for (label, delta) in moving {
+        insert.values_panic([value(task.0), value(label.clone()), value(project.0), value(*delta)]);
+    }
+    let sum = Expr::cust("task_label.annotations + excluded.annotations");
+    let known = OnConflict::columns([C::TaskId, C::Label]).value(C::Annotations, sum).to_owned();
+    conn.execute(insert.on_conflict(known)).await?;
+    Ok(())
+}
+
+/// The tools with a live annotation in a slot.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn tools_in_use(conn: &impl Conn, task: TaskId, slot: i32) -> Result<HashSet<String>, RepoError> {
+    let select = Query::select()
+        .distinct()
+        .column(Column::Tool)
+        .from(Entity)
+        .and_where(Column::TaskId.eq(task.0))
+        .and_where(Column::Slot.eq(slot))
+        .and_where(Column::Deleted.eq(false))
+        .to_owned();
+    let rows = conn.query_all(&select).await?;
+    rows.iter().map(|row| Ok(row.try_get("", "tool")?)).collect()
+}
+
+/// Those of `ids` the asker may see, tombstones too.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_visible(conn: &impl Conn, scope: Scope, ids: &[AnnotationId]) -> Result<Vec<Annotation>, RepoError> {
+    let among = Column::Id.is_in(ids.iter().map(|id| id.0));
+    let visible = scope::visible(scope, Column::ProjectId)
+        .add(scope::shown_task(Column::TaskId))
+        .add(scope::visible_slot(scope, Column::ProjectId, Column::TaskId, Column::Slot));
+    sql::all::<Model, _>(conn, &Entity::find().filter_by(visible.add(among))).await
+}
+
+/// Annotations as they were at revisions that the asker may see; one that is not there any more is left out.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_as_of(
+    conn: &impl Conn,
+    revisions: &[(AnnotationId, i32)],
+) -> Result<HashMap<(AnnotationId, i32), Annotation>, RepoError> {
+    use annotation_revision::Column as C;
+    let name = Expr::tuple([C::AnnotationId, C::Revision].map(Expr::col));
+    let wanted = revisions.iter().map(|(id, number)| (id.0, *number));
+    let then: Vec<Revision> = {
+        let select = annotation_revision::Entity::find().filter_by(name.in_tuples(wanted));
+        sql::all::<annotation_revision::Model, _>(conn, &select).await?
+    };
+    let ids: HashSet<Uuid> = then.iter().map(|revision| revision.annotation.0).collect();
+    let now: Vec<Annotation> = sql::all::<Model, _>(conn, &Entity::find().filter_by(Column::Id.is_in(ids))).await?;
+    let now: HashMap<AnnotationId, Annotation> = now.into_iter().map(|row| (row.id, row)).collect();
+    let as_of = |revision: Revision| {
+        let now = now.get(&revision.annotation)?;
+        let name = (revision.annotation, revision.number);
+        // The dots of fields are for deciding about edits, which never meet an old state.
+        let state = Stored {
+            content: revision.content,
+            vector: revision.vector,
+            last_dots: BTreeMap::new(),
+            revision: revision.number,
+        };
+        let last_edited_by = revision.by.unwrap_or(now.author);
+        Some((name, Annotation { state, last_edited_by, updated_at: revision.at, ..now.clone() }))
+    };
+    Ok(then.into_iter().filter_map(as_of).collect())
+}
+
+/// Which annotations of a task a list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AnnotationFilter {
+    /// Of this slot only.
+    pub slot: Option<i32>,
+    /// Tombstones too.
+    pub include_deleted: bool,
+}
+
+/// The same page of the annotations of many tasks the asker may see, by id.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn pages(
+    conn: &impl Conn,
+    scope: Scope,
+    tasks: &[TaskId],
+    filter: AnnotationFilter,
+    page: &Page<Uuid>,
+) -> Result<HashMap<TaskId, Slice<Annotation>>, RepoError> {
+    let page = keyset::bind(page, |id| [id.into()]);
+    let parents = keyset::Parents::new(Column::TaskId, tasks.iter().map(|id| id.0));
+    let keys = [keyset::ascending(Column::Id)];
+    let found = keyset::slices::<Model, _, 1>(conn, of_tasks(scope, filter), parents, keys, page).await?;
+    Ok(found.into_iter().map(|(id, slice)| (TaskId(id), slice)).collect())
+}
+
+/// How many annotations each task has for the asker, up to the counting limit.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn counts(
+    conn: &impl Conn,
+    scope: Scope,
+    tasks: &[TaskId],
+    filter: AnnotationFilter,
+) -> Result<HashMap<TaskId, Option<u64>>, RepoError> {
+    let parents = keyset::Parents::new(Column::TaskId, tasks.iter().map(|id| id.0));
+    let found = keyset::counts(conn, of_tasks(scope, filter), parents).await?;
+    Ok(found.into_iter().map(|(id, count)| (TaskId(id), count)).collect())
+}
+
+fn of_tasks(scope: Scope, filter: AnnotationFilter) -> SelectStatement {
+    let mut visible = scope::visible_slot(scope, Column::ProjectId, Column::TaskId, Column::Slot);
+    if let Some(slot) = filter.slot {
+        visible = visible.add(Column::Slot.eq(slot));
+    }
+    if !filter.include_deleted {
+        visible = visible.add(Column::Deleted.eq(false));
+    }
+    Entity::find().filter_by(visible)
+}
+
+/// The same page of the revisions of many annotations the asker may see, oldest first.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn revision_pages(
+    conn: &impl Conn,
+    annotations: &[AnnotationId],
+    page: &Page<i32>,
+) -> Result<HashMap<AnnotationId, Slice<Revision>>, RepoError> {
+    use annotation_revision::Column as C;
+    let page = keyset::bind(page, |number| [number.into()]);
+    let select = annotation_revision::Entity::find().into_query();
+    let keys = [keyset::ascending(C::Revision)];
+    let parents = of_annotations(annotations);
+    let found = keyset::slices::<annotation_revision::Model, _, 1>(conn, select, parents, keys, page).await?;
+    Ok(found.into_iter().map(|(id, slice)| (AnnotationId(id), slice)).collect())
+}
+
+/// How many revisions each annotation has, up to the counting limit.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn revision_counts(
+    conn: &impl Conn,
+    annotations: &[AnnotationId],
+) -> Result<HashMap<AnnotationId, Option<u64>>, RepoError> {
+    let select = annotation_revision::Entity::find().into_query();
+    let found = keyset::counts(conn, select, of_annotations(annotations)).await?;
+    Ok(found.into_iter().map(|(id, count)| (AnnotationId(id), count)).collect())
+}
+
+fn of_annotations(annotations: &[AnnotationId]) -> keyset::Parents {
+    keyset::Parents::new(annotation_revision::Column::AnnotationId, annotations.iter().map(|id| id.0))
+}

@@ -1,0 +1,162 @@
+//! Saving annotations: a batch of edits in one transaction, each with its own outcome.
+
+use std::{collections::HashMap, time::Instant};
+
+use serde_json::json;
+
+pub use crate::service::edit_batch::{AnnotationEdit, EditAction, EditResult, NewAnnotation};
+use crate::{
+    domain::{
+        ids::{AnnotationId, SessionId},
+        limits,
+        words::{EditOutcome, EventType, Kind},
+    },
+    live::Changes,
+    repo::{Txn, annotation as repo, annotation::Annotation, asset::TaskAsset, task as task_repo, task::Task},
+    service::{
+        App, ServiceError, Viewer,
+        canvas::{self, Canvas, Texts},
+        edit_batch::{Accepted, Batch},
+        labeling_session, lease,
+        locked::Locked,
+        validate,
+    },
+};
+
+/// How often a save begins anew: once for the texts it needs, and when ids it makes are made elsewhere at that moment.
+const ATTEMPTS: usize = 4;
+
+/// Edits to save, as they were sent.
+#[derive(Clone, Debug)]
+pub struct SaveAnnotations {
+    /// Under which session of the viewer's.
+    pub session: SessionId,
+    /// The session's fence.
+    pub fence: i32,
+    /// The edits, in order.
+    pub edits: Vec<AnnotationEdit>,
+}
+
+/// What a save did.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// What became of each edit, in order.
+    pub results: Vec<EditResult>,
+    /// The task now.
+    pub task: Task,
+}
+
+/// Saves edits under the fence of the viewer's session. A fault of one edit is that edit's result; the others go on.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] when the session is not the viewer's, [`ServiceError::Forbidden`],
+/// [`ServiceError::LeaseLost`], [`ServiceError::Transition`] while the project is archived, [`ServiceError::Invalid`] and
+/// [`ServiceError::LimitExceeded`] for the number of edits.
+#[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, session.id = %save.session))]
+pub async fn save(app: &App, viewer: &Viewer, save: SaveAnnotations) -> Result<Saved, ServiceError> {
+    let asked_at = Instant::now();
+    validate::count("edits", save.edits.len(), limits::EDITS, "edits")?;
+    let kinds: Vec<Kind> = save.edits.iter().filter_map(|edit| edit.action.kind()).collect();
+    let saved = save_in_attempts(app, viewer, save).await;
+    match &saved {
+        Ok(saved) => {
+            app.metrics.task_latency.with_label_values(&["saved"]).observe(asked_at.elapsed().as_secs_f64());
+            // What is sent again was counted before.
+            for result in saved.results.iter().filter(|result| !result.repeated) {
+                if let Some(kind) = result.kind {
+                    count(app, kind, result.outcome != EditOutcome::Rejected);
+                }
+            }
+        }
+        Err(_) => kinds.into_iter().for_each(|kind| count(app, kind, false)),
+    }
+    saved
+}
+
+fn count(app: &App, kind: Kind, succeeded: bool) {
+    let kind = kind.as_str().to_lowercase();
+    for status in ["started", if succeeded { "succeeded" } else { "failed" }] {
+        app.metrics.annotation_throughput.with_label_values(&[kind.as_str(), status]).inc();
+    }
+}
+
+async fn save_in_attempts(app: &App, viewer: &Viewer, save: SaveAnnotations) -> Result<Saved, ServiceError> {
+    let mut texts = Texts::new();
+    for _ in 0..ATTEMPTS {
+        match attempt(app, viewer, &save, texts.clone()).await? {
+            Attempt::Done(saved) => return Ok(saved),
+            // Outside the transaction: while it holds its locks, nobody waits for the storage.
+            Attempt::Missing(assets) => {
+                for asset in assets {
+                    texts.insert(asset.id, canvas::text(app, &asset).await?);
+                }
+            }
+            Attempt::Raced => {}
+        }
+    }
+    Err(ServiceError::Unavailable("the same ids are being made elsewhere at this moment"))
+}
+
+enum Attempt {
+    Done(Saved),
+    /// These texts have to be read first.
+    Missing(Vec<TaskAsset>),
+    /// An id that was free is in use now.
+    Raced,
+}
+
+async fn attempt(app: &App, viewer: &Viewer, save: &SaveAnnotations, texts: Texts) -> Result<Attempt, ServiceError> {
+    let (txn, session, mut locked) = lease::hold(app, viewer, save.session, save.fence).await?;
+    labeling_session::must_be_active(app, &session).await?;
+    lease::renew(&txn, &session, &mut locked).await?;
+
+    let ids: Vec<AnnotationId> = save.edits.iter().map(|edit| edit.id).collect();
+    let found = repo::find_for_saving(&txn, locked.task.id, &ids).await?;
+    let task = locked.task.clone();
+    let canvas = Canvas::of(app, &txn, &task, texts).await?;
+    let mut batch = Batch::new(&locked, &session, canvas, found);
+    let drawn = batch.drawn(&save.edits);
+    let missing = batch.canvas().lay_out(app, &drawn).await;
+    if !missing.is_empty() {
+        return Ok(Attempt::Missing(missing));
+    }
+    let known = repo::find_known(&txn, &batch.names(&save.edits)).await?;
+    batch.learn(known);
+    let (results, annotations, accepted) = batch.run(save.edits.clone());
+    if !accepted.revisions.is_empty() {
+        (locked.task.version, locked.task.updated_at) = (locked.task.version + 1, locked.now);
+        let changed: Vec<&Annotation> = accepted.changed.iter().filter_map(|id| annotations.get(id)).collect();
+        if !repo::write_all(&txn, &changed).await? {
+            return Ok(Attempt::Raced);
+        }
+        write_about(&txn, &locked, &accepted, &annotations).await?;
+    }
+    // Also where nothing was accepted: the lease runs on.
+    txn.commit().await?;
+    Ok(Attempt::Done(Saved { results, task: locked.task }))
+}
+
+/// Writes what goes with changed annotations: their revisions, the numbers by label, the task's version, the events.
+async fn write_about(
+    txn: &Txn,
+    locked: &Locked,
+    accepted: &Accepted,
+    annotations: &HashMap<AnnotationId, Annotation>,
+) -> Result<(), ServiceError> {
+    let task = &locked.task;
+    repo::insert_revisions(txn, &accepted.revisions).await?;
+    repo::count_labels(txn, task.project, task.id, &accepted.labels).await?;
+    task_repo::write(txn, task).await?;
+    let mut changes = Changes::new(task.project, accepted.revisions.first().and_then(|revision| revision.by));
+    for revision in &accepted.revisions {
+        let Some(annotation) = annotations.get(&revision.annotation) else { continue };
+        let is_deleted = revision.content.deleted;
+        let event = if is_deleted { EventType::AnnotationDeleted } else { EventType::AnnotationSaved };
+        let payload = json!({
+            "annotation": revision.annotation.to_string(), "revision": revision.number,
+            "slot": annotation.slot, "outcome": revision.outcome,
+        });
+        changes.task(event, task, payload);
+    }
+    Ok(changes.append(txn).await?)
+}
