@@ -148,9 +148,14 @@ impl Running {
             Some(admin) => Some(sign_in::link_for(app, &admin).await?),
             None => None,
         };
-        self.workers.get_or_init(|| tokio::spawn(worker::run(app.clone(), self.stop.subscribe())));
         self.server.open();
         Ok(link)
+    }
+
+    /// Begins what the server does by itself, beside requests.
+    pub fn work(&self) {
+        let run = || tokio::spawn(worker::run(self.server.app().clone(), self.stop.subscribe()));
+        self.workers.get_or_init(run);
     }
 
     /// Asks to be left out of the rotation, waits (in release mode) until it is, lets running requests finish, and closes.

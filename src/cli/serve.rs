@@ -11,7 +11,10 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     let running = app::start(config, None).await?;
     tracing::info!(address = %running.address, admin = %running.admin_address, "listening");
     tokio::select! {
-        link = running.open() => greet(&running.server.app().public_url, link?.map(|link| link.url).as_deref())?,
+        link = running.open() => {
+            running.work();
+            greet(&running.server.app().public_url, link?.map(|link| link.url).as_deref())?;
+        }
         _ = terminate.recv() => return running.stop().await,
         _ = interrupt.recv() => return running.stop().await,
     }

@@ -26,6 +26,7 @@ on_both_databases![
     a_submission_can_be_taken_back_before_its_review,
     archiving_ends_leases_for_good,
     every_turn_is_kept,
+    the_server_ends_by_itself_what_ran_out,
 ];
 
 async fn one_task(app: &TestApp, settings: Value) -> (Project, String, Person) {
@@ -366,6 +367,34 @@ async fn every_turn_is_kept(database: Database) {
     let query = "query($id: ID!) { node(id: $id) { ... on Assignment { slot round } } }";
     let node = project.manager.send(query, json!({ "id": turns[0]["id"] })).await;
     assert_eq!((node.get("node.slot"), node.get("node.round")), (&json!(1), &json!(1)));
+}
+
+async fn the_server_ends_by_itself_what_ran_out(database: Database) {
+    let app = TestApp::new(database).await;
+    let (project, task, ana) = one_task(&app, json!({})).await;
+    app.running.work();
+    ana.claim(&project).await;
+    app.advance(Duration::from_secs(901));
+    wait_until("the lease to be ended", async || project.stands(&task).await == "QUEUED [FREE]").await;
+    project.reserve(&[task.clone()], &ana).await;
+    project.set_member(&ana, Value::Null).await.get("setMember");
+    let ben = project.member(&app, "ben", "ANNOTATOR").await;
+    wait_until("the reservation to be opened", async || ben.try_claim(&project).await.is_ok()).await;
+    let metrics = async || app.http.get(app.admin_url("/metrics")).send().await.unwrap().text().await.unwrap();
+    wait_until("the tasks to be counted", async || {
+        let metrics = metrics().await;
+        metrics.contains("concord_tasks{state=\"in_progress\"} 1") && metrics.contains("concord_queue_slots 0")
+    })
+    .await;
+    let metrics = metrics().await;
+    for line in [
+        "concord_leases_ended_total{how=\"expired\"} 1",
+        "concord_claims_total{of=\"task\",outcome=\"claimed\"} 2",
+        "concord_reaper_lag_seconds_count 1",
+        "task_latency_seconds_count{phase=\"queued\"} 2",
+    ] {
+        assert!(metrics.contains(line), "{line} in\n{metrics}");
+    }
 }
 
 /// The states of a task's turns, oldest first.

@@ -66,7 +66,8 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// With the defaults of development.
+    /// With the defaults of development. What the server does by itself has not begun: a test says when, see
+    /// `running.work()` and [`TestApp::reap`].
     pub(crate) async fn new(database: Database) -> Self {
         Self::with(database, &[]).await
     }
