@@ -6,8 +6,10 @@ use crate::{
     domain::ids::AnyId,
     repo::{
         access_token::{self, AccessToken},
+        annotation::{self, Annotation},
         asset::{self, Asset},
         project::{self, Project},
+        snapshot::{self, Snapshot},
         task::{self, Task},
         template::{self, Template},
         user::{self, User},
@@ -30,6 +32,10 @@ pub enum Node {
     Asset(Asset),
     /// A task.
     Task(Task),
+    /// A labeled object.
+    Annotation(Annotation),
+    /// A slot's work at some version.
+    Snapshot(Snapshot),
 }
 
 /// The visible ones among the things with these ids: one statement for each kind of id.
@@ -68,6 +74,16 @@ pub async fn find_all(app: &App, viewer: &Viewer, ids: &[AnyId]) -> Result<HashM
     if !tasks.is_empty() {
         let rows = task::find_all(db, scope, &tasks).await?;
         found.extend(rows.into_values().map(|row| (AnyId::TaskId(row.id), Node::Task(row))));
+    }
+    let annotations = of_kind(ids, |id| if let AnyId::AnnotationId(id) = id { Some(id) } else { None });
+    if !annotations.is_empty() {
+        let rows = annotation::find_visible(db, scope, &annotations).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::AnnotationId(row.id), Node::Annotation(row))));
+    }
+    let snapshots = of_kind(ids, |id| if let AnyId::SnapshotId(id) = id { Some(id) } else { None });
+    if !snapshots.is_empty() {
+        let rows = snapshot::find_visible(db, scope, &snapshots).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::SnapshotId(row.id), Node::Snapshot(row))));
     }
     Ok(found)
 }

@@ -10,8 +10,11 @@ mod standstill;
 use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
 use async_graphql::dataloader::{DataLoader, Loader};
-pub(super) use children::{AssetsOfProject, AssetsOfTask, Children, CountOf, MembersOfProject, TemplatesOfProject};
-pub(super) use rows::{CountersOf, CurrentTemplate, EmailOf, RoleIn, SlotsOf, StatsOf};
+pub(super) use children::{
+    AnnotationsOf, AssetsOfProject, AssetsOfTask, Children, CountOf, MembersOfProject, RevisionsOf, SnapshotsOf,
+    TemplatesOfProject,
+};
+pub(super) use rows::{AsOf, CountersOf, CurrentTemplate, EmailOf, PayloadOf, RoleIn, SlotsOf, StatsOf};
 pub(super) use standstill::Waiting;
 
 use crate::{

@@ -1,5 +1,6 @@
 //! Changing. Each mutation takes one `input` and answers a payload of its own.
 
+mod annotation;
 mod asset;
 mod identity;
 mod project;
@@ -14,4 +15,5 @@ pub(super) struct Mutation(
     project::ProjectMutation,
     asset::AssetMutation,
     task::TaskMutation,
+    annotation::AnnotationMutation,
 );

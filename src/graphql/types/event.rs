@@ -14,15 +14,18 @@ use crate::{
     graphql::{
         context::Ctx,
         error::ApiError,
+        loader::AsOf,
         types::{
+            annotation::Annotation,
             project::Project,
             scalars::EventCursor,
             task::Task,
             user::User,
-            words::{EventType, TaskState},
+            words::{EditOutcome, EventType, TaskState},
         },
     },
     live::{Position, Replay},
+    repo::RepoError,
 };
 
 /// One committed change of a project.
@@ -37,6 +40,7 @@ use crate::{
 )]
 pub(in crate::graphql) enum Event {
     TaskEvent(TaskEvent),
+    AnnotationEvent(AnnotationEvent),
     ProjectEvent(ProjectEvent),
     ResyncRequired(ResyncRequired),
 }
@@ -44,6 +48,9 @@ pub(in crate::graphql) enum Event {
 impl From<Position> for Event {
     fn from(position: Position) -> Self {
         match position.event.task {
+            Some(task) if is_about_an_annotation(position.event.event_type) => {
+                Self::AnnotationEvent(AnnotationEvent { position, task })
+            }
             Some(task) => Self::TaskEvent(TaskEvent { position, task }),
             None => Self::ProjectEvent(ProjectEvent(position)),
         }
@@ -73,6 +80,10 @@ impl EventPage {
         let nodes = resync.into_iter().chain(events.into_iter().map(Event::from)).collect();
         Self { nodes, cursor: EventCursor::from(&cursor), has_more }
     }
+}
+
+fn is_about_an_annotation(event_type: words::EventType) -> bool {
+    matches!(event_type, words::EventType::AnnotationSaved | words::EventType::AnnotationDeleted)
 }
 
 fn event_id(position: &Position) -> ID {
@@ -137,6 +148,66 @@ impl TaskEvent {
     /// The state it came to, where the event is about states.
     async fn to(&self) -> Option<TaskState> {
         state(&self.position.event.payload, "to")
+    }
+
+    /// Who caused it; null: the server itself.
+    async fn by(&self, ctx: &Context<'_>) -> Result<Option<User>, ApiError> {
+        User::load_opt(ctx, self.position.event.by).await
+    }
+}
+
+/// An annotation has a new revision.
+pub(in crate::graphql) struct AnnotationEvent {
+    position: Position,
+    task: TaskId,
+}
+
+#[Object]
+impl AnnotationEvent {
+    /// The same for every reader and every replay.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        event_id(&self.position)
+    }
+
+    /// What it tells.
+    #[graphql(name = "type")]
+    pub(in crate::graphql) async fn event_type(&self) -> EventType {
+        self.position.event.event_type.into()
+    }
+
+    /// Your position after it.
+    pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
+        EventCursor::from(&self.position.cursor)
+    }
+
+    /// When it happened.
+    pub(in crate::graphql) async fn at(&self) -> DateTime<Utc> {
+        self.position.event.at
+    }
+
+    /// The project.
+    pub(in crate::graphql) async fn project_id(&self) -> ID {
+        self.position.event.project.to_string().into()
+    }
+
+    /// The task.
+    async fn task_id(&self) -> ID {
+        self.task.to_string().into()
+    }
+
+    /// The annotation as of the revision this event tells of, also in a replay.
+    async fn annotation(&self, ctx: &Context<'_>) -> Result<Annotation, ApiError> {
+        let payload = &self.position.event.payload;
+        let id = payload.get("annotation").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        let revision = payload.get("revision").and_then(Value::as_i64).and_then(|n| i32::try_from(n).ok());
+        let (Some(id), Some(revision)) = (id, revision) else { return Err(RepoError::NotFound.into()) };
+        Ok(Annotation(ctx.loaders().get(AsOf(id, revision)).await?))
+    }
+
+    /// What became of the edit.
+    async fn outcome(&self) -> EditOutcome {
+        let outcome = self.position.event.payload.get("outcome").and_then(Value::as_str);
+        outcome.and_then(|word| word.parse().ok()).unwrap_or(words::EditOutcome::Applied).into()
     }
 
     /// Who caused it; null: the server itself.

@@ -6,8 +6,10 @@ use async_graphql::{ID, Interface};
 
 use crate::{
     graphql::types::{
+        annotation::Annotation,
         asset::Asset,
         project::Project,
+        snapshot::Snapshot,
         task::Task,
         template::Template,
         user::{AccessToken, User},
@@ -26,6 +28,8 @@ pub(in crate::graphql) enum Node {
     Template(Template),
     Asset(Asset),
     Task(Task),
+    Annotation(Annotation),
+    Snapshot(Snapshot),
 }
 
 impl From<node::Node> for Node {
@@ -37,6 +41,8 @@ impl From<node::Node> for Node {
             node::Node::Template(template) => Self::Template(Template(Arc::new(template))),
             node::Node::Asset(asset) => Self::Asset(Asset(asset)),
             node::Node::Task(task) => Self::Task(Task(task)),
+            node::Node::Annotation(annotation) => Self::Annotation(Annotation(annotation)),
+            node::Node::Snapshot(snapshot) => Self::Snapshot(Snapshot(snapshot)),
         }
     }
 }
