@@ -97,6 +97,14 @@ impl PageArguments {
     /// # Errors
     /// [`PageError`] naming the argument that is missing, too large or not a cursor of this list.
     pub fn parse<K: DeserializeOwned>(&self, list: List) -> Result<Page<K>, PageError> {
+        self.parse_up_to(limits::PAGE_ROWS, list)
+    }
+
+    /// As [`PageArguments::parse`], with a limit of the list's own.
+    ///
+    /// # Errors
+    /// As [`PageArguments::parse`].
+    pub fn parse_up_to<K: DeserializeOwned>(&self, most: u32, list: List) -> Result<Page<K>, PageError> {
         let (field, size, backward) = match (self.first, self.last) {
             (Some(first), None) => ("first", first, false),
             (None, Some(last)) => ("last", last, true),
@@ -104,8 +112,8 @@ impl PageArguments {
         };
         let size = u32::try_from(size)
             .ok()
-            .filter(|size| *size <= limits::PAGE_ROWS)
-            .ok_or_else(|| PageError { field, message: format!("must be from 0 to {}", limits::PAGE_ROWS) })?;
+            .filter(|size| *size <= most)
+            .ok_or_else(|| PageError { field, message: format!("must be from 0 to {most}") })?;
         let after = self.after.as_deref().map(|text| decode(list, "after", text)).transpose()?;
         let before = self.before.as_deref().map(|text| decode(list, "before", text)).transpose()?;
         Ok(Page { size, backward, after, before })

@@ -364,12 +364,12 @@ pub async fn count_labels(
     use task_label::Column as C;
     let mut insert = Query::insert();
     insert.into_table(task_label::Entity).columns([C::TaskId, C::Label, C::ProjectId, C::Annotations]);
-    let mut moving = deltas.iter().filter(|(_, delta)| **delta != 0).peekable();
-    if moving.peek().is_none() {
+    let moving: Vec<_> = deltas.iter().filter(|(_, delta)| **delta != 0).collect();
+    if moving.is_empty() {
         return Ok(());
     }
-    for (label, delta) in moving {
-        insert.values_panic([value(task.0), value(label.clone()), value(project.0), value(*delta)]);
+    for (label, delta) in &moving {
+        insert.values_panic([value(task.0), value((*label).clone()), value(project.0), value(**delta)]);
     }
     let sum = Expr::cust("task_label.annotations + excluded.annotations");
     let known = OnConflict::columns([C::TaskId, C::Label]).value(C::Annotations, sum).to_owned();

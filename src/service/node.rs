@@ -6,11 +6,13 @@ use crate::{
     domain::ids::AnyId,
     repo::{
         access_token::{self, AccessToken},
+        annotation::{self, Annotation},
         asset::{self, Asset},
         assignment::{self, Assignment},
         project::{self, Project},
         review::{self, Review},
         session::{self, Session},
+        snapshot::{self, Snapshot},
         task::{self, Task},
         template::{self, Template},
         user::{self, User},
@@ -39,6 +41,10 @@ pub enum Node {
     Session(Session),
     /// A verdict.
     Review(Review),
+    /// A labeled object.
+    Annotation(Annotation),
+    /// A slot's work at some version.
+    Snapshot(Snapshot),
 }
 
 /// The visible ones among the things with these ids: one statement for each kind of id.
@@ -92,6 +98,16 @@ pub async fn find_all(app: &App, viewer: &Viewer, ids: &[AnyId]) -> Result<HashM
     if !reviews.is_empty() {
         let rows = review::find_all(db, scope, &reviews).await?;
         found.extend(rows.into_iter().map(|row| (AnyId::ReviewId(row.id), Node::Review(row))));
+    }
+    let annotations = of_kind(ids, |id| if let AnyId::AnnotationId(id) = id { Some(id) } else { None });
+    if !annotations.is_empty() {
+        let rows = annotation::find_visible(db, scope, &annotations).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::AnnotationId(row.id), Node::Annotation(row))));
+    }
+    let snapshots = of_kind(ids, |id| if let AnyId::SnapshotId(id) = id { Some(id) } else { None });
+    if !snapshots.is_empty() {
+        let rows = snapshot::find_visible(db, scope, &snapshots).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::SnapshotId(row.id), Node::Snapshot(row))));
     }
     Ok(found)
 }

@@ -42,17 +42,20 @@ impl Measure {
 }
 
 /// Fields that stand for the rows of the page, or of the input, of the field they are below.
-const ROWS: [&str; 5] = ["nodes", "edges", "tasks", "assets", "uploads"];
+const ROWS: [&str; 6] = ["nodes", "edges", "tasks", "assets", "uploads", "results"];
 
-/// Values of up to a quarter of a mebibyte: each is an object of its own weight.
-const HEAVY: [&str; 2] = ["data", "payloadSchema"];
+/// Large values: each is an object of its own weight.
+const HEAVY: [&str; 3] = ["data", "payloadSchema", "payload"];
 
 /// How many rows a list without a page stands for, and how many objects a heavy value.
 fn weight(name: &str, is_object: bool) -> u64 {
     match name {
         "slots" | "tools" | "attributes" | "taskCounts" | "accessTokens" | "annotationKinds" if is_object => 10,
         "labels" if is_object => 50,
+        "parts" if is_object => 10,
         "data" | "payloadSchema" => 10,
+        // A snapshot shows thousands of annotations.
+        "payload" => 1_000,
         _ => 1,
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        ids::{ProjectId, TaskId},
+        ids::{AnnotationId, ProjectId, TaskId},
         page::{Page, Slice},
     },
     graphql::{
@@ -15,9 +15,11 @@ use crate::{
         loader::{Batches, grouped},
     },
     repo::{
+        annotation::{self, Annotation, AnnotationFilter, Revision},
         asset::{self, Asset, PlacedAsset},
         assignment::{self, Assignment},
         member::{self, Member},
+        snapshot::{self, Snapshot},
         template::{self, Template},
     },
 };
@@ -59,6 +61,56 @@ lists! {
     AssetsOfTask(TaskId, i32) -> PlacedAsset = asset::pages_of_tasks;
     /// Turns on the slots of a task.
     AssignmentsOfTask(TaskId, Uuid) -> Assignment = assignment::pages;
+    /// Revisions of an annotation.
+    RevisionsOf(AnnotationId, i32) -> Revision = annotation::revision_pages;
+}
+
+/// A page of the annotations of a task that the viewer sees.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct AnnotationsOf(
+    pub(in crate::graphql) TaskId,
+    pub(in crate::graphql) AnnotationFilter,
+    pub(in crate::graphql) Page<Uuid>,
+);
+
+impl Loader<AnnotationsOf> for Batches {
+    type Value = Slice<Annotation>;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[AnnotationsOf]) -> Result<HashMap<AnnotationsOf, Slice<Annotation>>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let mut found = HashMap::with_capacity(keys.len());
+        for ((filter, page), tasks) in grouped(keys, |key| ((key.1, key.2.clone()), key.0)) {
+            let mut slices = annotation::pages(&self.app.db, viewer.scope(), &tasks, filter, &page).await?;
+            for task in tasks {
+                let slice = slices.remove(&task).unwrap_or_else(|| Slice::cut(Vec::new(), &page));
+                found.insert(AnnotationsOf(task, filter, page.clone()), slice);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A page of the snapshots of a task that the viewer sees.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct SnapshotsOf(pub(in crate::graphql) TaskId, pub(in crate::graphql) Page<Uuid>);
+
+impl Loader<SnapshotsOf> for Batches {
+    type Value = Slice<Snapshot>;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[SnapshotsOf]) -> Result<HashMap<SnapshotsOf, Slice<Snapshot>>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let mut found = HashMap::with_capacity(keys.len());
+        for (page, tasks) in grouped(keys, |key| (key.1.clone(), key.0)) {
+            let mut slices = snapshot::pages(&self.app.db, viewer.scope(), &tasks, &page).await?;
+            for task in tasks {
+                let slice = slices.remove(&task).unwrap_or_else(|| Slice::cut(Vec::new(), &page));
+                found.insert(SnapshotsOf(task, page.clone()), slice);
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// A list below a parent.
@@ -74,6 +126,12 @@ pub(in crate::graphql) enum Children {
     TaskAssets(TaskId),
     /// Turns on the slots of a task.
     Assignments(TaskId),
+    /// Annotations of a task.
+    Annotations(TaskId, AnnotationFilter),
+    /// Revisions of an annotation.
+    Revisions(AnnotationId),
+    /// Snapshots of a task.
+    Snapshots(TaskId),
 }
 
 /// The length of a list, up to the counting limit.
@@ -87,6 +145,7 @@ impl Loader<CountOf> for Batches {
     async fn load(&self, keys: &[CountOf]) -> Result<HashMap<CountOf, Option<u64>>, ApiError> {
         let (mut members, mut templates, mut assets, mut task_assets) = (vec![], vec![], vec![], vec![]);
         let mut assignments = vec![];
+        let (mut annotations, mut revisions, mut snapshots) = (vec![], vec![], vec![]);
         for CountOf(children) in keys {
             match children {
                 Children::Members(project) => members.push(*project),
@@ -94,6 +153,9 @@ impl Loader<CountOf> for Batches {
                 Children::ProjectAssets(project) => assets.push(*project),
                 Children::TaskAssets(task) => task_assets.push(*task),
                 Children::Assignments(task) => assignments.push(*task),
+                Children::Annotations(task, filter) => annotations.push((*filter, *task)),
+                Children::Revisions(annotation) => revisions.push(*annotation),
+                Children::Snapshots(task) => snapshots.push(*task),
             }
         }
         let db = &self.app.db;
@@ -108,6 +170,15 @@ impl Loader<CountOf> for Batches {
         found.extend(task_assets.into_iter().map(|(id, count)| (CountOf(Children::TaskAssets(id)), count)));
         let assignments = assignment::counts(db, &assignments).await?;
         found.extend(assignments.into_iter().map(|(id, count)| (CountOf(Children::Assignments(id)), count)));
+        let revisions = annotation::revision_counts(db, &revisions).await?;
+        found.extend(revisions.into_iter().map(|(id, count)| (CountOf(Children::Revisions(id)), count)));
+        let Some(viewer) = &self.viewer else { return Ok(found) };
+        for (filter, tasks) in grouped(&annotations, |key| *key) {
+            let counts = annotation::counts(db, viewer.scope(), &tasks, filter).await?;
+            found.extend(counts.into_iter().map(|(id, count)| (CountOf(Children::Annotations(id, filter)), count)));
+        }
+        let snapshots = snapshot::counts(db, viewer.scope(), &snapshots).await?;
+        found.extend(snapshots.into_iter().map(|(id, count)| (CountOf(Children::Snapshots(id)), count)));
         Ok(found)
     }
 }

@@ -11,9 +11,10 @@ use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
 use async_graphql::dataloader::{DataLoader, Loader};
 pub(super) use children::{
-    AssetsOfProject, AssetsOfTask, AssignmentsOfTask, Children, CountOf, MembersOfProject, TemplatesOfProject,
+    AnnotationsOf, AssetsOfProject, AssetsOfTask, AssignmentsOfTask, Children, CountOf, MembersOfProject, RevisionsOf,
+    SnapshotsOf, TemplatesOfProject,
 };
-pub(super) use rows::{CountersOf, CurrentTemplate, EmailOf, ReviewsOf, RoleIn, SlotsOf, StatsOf};
+pub(super) use rows::{AsOf, CountersOf, CurrentTemplate, EmailOf, PayloadOf, ReviewsOf, RoleIn, SlotsOf, StatsOf};
 pub(super) use standstill::Waiting;
 
 use crate::{

@@ -6,17 +6,19 @@ use async_graphql::dataloader::Loader;
 
 use crate::{
     domain::{
-        ids::{AnyId, AssetId, ProjectId, ReviewId, TaskId, TemplateId, UserId},
+        ids::{AnnotationId, AnyId, AssetId, ProjectId, ReviewId, SnapshotId, TaskId, TemplateId, UserId},
         words::Role,
     },
     graphql::{error::ApiError, loader::Batches},
     repo::{
+        annotation::{self, Annotation},
         asset::{self, Asset},
         event::{self, Counts},
         member,
         project::{self, Project},
         review::{self, Review},
         slot::{self, Slot},
+        snapshot::{self, Shown},
         stats::Walked,
         task::{self, Task},
         template::{self, Template},
@@ -141,6 +143,36 @@ impl Loader<ReviewId> for Batches {
         let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
         let found = review::find_all(&self.app.db, viewer.scope(), keys).await?;
         Ok(found.into_iter().map(|review| (review.id, review)).collect())
+    }
+}
+
+/// An annotation as of a revision that an event, which the viewer sees, has made.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct AsOf(pub(in crate::graphql) AnnotationId, pub(in crate::graphql) i32);
+
+impl Loader<AsOf> for Batches {
+    type Value = Annotation;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[AsOf]) -> Result<HashMap<AsOf, Annotation>, ApiError> {
+        let names: Vec<_> = keys.iter().map(|AsOf(id, revision)| (*id, *revision)).collect();
+        let found = annotation::find_as_of(&self.app.db, &names).await?;
+        Ok(found.into_iter().map(|((id, revision), annotation)| (AsOf(id, revision), annotation)).collect())
+    }
+}
+
+/// What a snapshot, which the viewer sees, shows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct PayloadOf(pub(in crate::graphql) SnapshotId);
+
+impl Loader<PayloadOf> for Batches {
+    type Value = Arc<Vec<Shown>>;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[PayloadOf]) -> Result<HashMap<PayloadOf, Arc<Vec<Shown>>>, ApiError> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = snapshot::payloads(&self.app.db, &ids).await?;
+        Ok(found.into_iter().map(|(id, shown)| (PayloadOf(id), Arc::new(shown))).collect())
     }
 }
 

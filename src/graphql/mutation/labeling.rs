@@ -10,6 +10,7 @@ use crate::{
         error::ApiError,
         types::{
             session::LabelingSession,
+            snapshot::Snapshot,
             task::Task,
             words::{NoTaskReason, SessionState},
         },
@@ -153,6 +154,8 @@ struct SubmitTaskInput {
 struct SubmitTaskPayload {
     /// The task as it is now.
     task: Task,
+    /// The slot's work as it was handed in.
+    snapshot: Snapshot,
 }
 
 /// Takes a submission back.
@@ -234,8 +237,8 @@ impl LabelingMutation {
     /// `INCOMPLETE`, `INVALID_TRANSITION`.
     async fn submit_task(&self, ctx: &Context<'_>, input: SubmitTaskInput) -> Result<SubmitTaskPayload, ApiError> {
         let session = session_id(&input.session_id)?;
-        let (task, _snapshot) = turn::submit(ctx.app(), ctx.viewer()?, session, input.fence).await?;
-        Ok(SubmitTaskPayload { task: Task(task) })
+        let (task, snapshot) = turn::submit(ctx.app(), ctx.viewer()?, session, input.fence).await?;
+        Ok(SubmitTaskPayload { task: Task(task), snapshot: Snapshot(snapshot) })
     }
 
     /// Takes your own submission back before its review begins: the slot is leased to you again. Codes: `NOT_FOUND`,

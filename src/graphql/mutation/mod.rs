@@ -1,5 +1,6 @@
 //! Changing. Each mutation takes one `input` and answers a payload of its own.
 
+mod annotation;
 mod asset;
 mod identity;
 mod labeling;
@@ -18,4 +19,5 @@ pub(super) struct Mutation(
     task::TaskMutation,
     labeling::LabelingMutation,
     review::ReviewMutation,
+    annotation::AnnotationMutation,
 );

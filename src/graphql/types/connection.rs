@@ -33,6 +33,9 @@ pub(in crate::graphql) mod list {
     pub(in crate::graphql) const ASSETS: List = List("assets");
     pub(in crate::graphql) const TASK_ASSETS: List = List("task-assets");
     pub(in crate::graphql) const ASSIGNMENTS: List = List("assignments");
+    pub(in crate::graphql) const ANNOTATIONS: List = List("annotations");
+    pub(in crate::graphql) const REVISIONS: List = List("revisions");
+    pub(in crate::graphql) const SNAPSHOTS: List = List("snapshots");
     pub(in crate::graphql) const TASKS_BY_PRIORITY: List = List("tasks-priority");
     pub(in crate::graphql) const TASKS_BY_CREATION: List = List("tasks-created");
     pub(in crate::graphql) const TASKS_BY_UPDATE: List = List("tasks-updated");

@@ -14,16 +14,19 @@ use crate::{
     graphql::{
         context::{self, Ctx},
         error::ApiError,
+        loader::AsOf,
         types::{
+            annotation::Annotation,
             project::Project,
             review::Review,
             scalars::EventCursor,
             task::Task,
             user::User,
-            words::{EventType, TaskState},
+            words::{EditOutcome, EventType, TaskState},
         },
     },
     live::{Position, Replay},
+    repo::RepoError,
 };
 
 /// One committed change of a project.
@@ -38,6 +41,7 @@ use crate::{
 )]
 pub(in crate::graphql) enum Event {
     TaskEvent(TaskEvent),
+    AnnotationEvent(AnnotationEvent),
     SessionEvent(SessionEvent),
     ReviewEvent(ReviewEvent),
     ProjectEvent(ProjectEvent),
@@ -50,6 +54,9 @@ impl From<Position> for Event {
         match position.event.event_type {
             words::EventType::SessionChanged => Self::SessionEvent(SessionEvent { position, task }),
             words::EventType::ReviewRecorded => Self::ReviewEvent(ReviewEvent { position, task }),
+            words::EventType::AnnotationSaved | words::EventType::AnnotationDeleted => {
+                Self::AnnotationEvent(AnnotationEvent { position, task })
+            }
             _ => Self::TaskEvent(TaskEvent { position, task }),
         }
     }
@@ -267,6 +274,66 @@ impl ReviewEvent {
     async fn review(&self, ctx: &Context<'_>) -> Result<Review, ApiError> {
         let id = self.position.event.payload.get("review").and_then(Value::as_str).unwrap_or_default();
         Ok(Review(ctx.loaders().get(context::id::<ReviewId>("review", &id.into())?).await?))
+    }
+
+    /// Who caused it; null: the server itself.
+    async fn by(&self, ctx: &Context<'_>) -> Result<Option<User>, ApiError> {
+        User::load_opt(ctx, self.position.event.by).await
+    }
+}
+
+/// An annotation has a new revision.
+pub(in crate::graphql) struct AnnotationEvent {
+    position: Position,
+    task: TaskId,
+}
+
+#[Object]
+impl AnnotationEvent {
+    /// The same for every reader and every replay.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        event_id(&self.position)
+    }
+
+    /// What it tells.
+    #[graphql(name = "type")]
+    pub(in crate::graphql) async fn event_type(&self) -> EventType {
+        self.position.event.event_type.into()
+    }
+
+    /// Your position after it.
+    pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
+        EventCursor::from(&self.position.cursor)
+    }
+
+    /// When it happened.
+    pub(in crate::graphql) async fn at(&self) -> DateTime<Utc> {
+        self.position.event.at
+    }
+
+    /// The project.
+    pub(in crate::graphql) async fn project_id(&self) -> ID {
+        self.position.event.project.to_string().into()
+    }
+
+    /// The task.
+    async fn task_id(&self) -> ID {
+        self.task.to_string().into()
+    }
+
+    /// The annotation as of the revision this event tells of, also in a replay.
+    async fn annotation(&self, ctx: &Context<'_>) -> Result<Annotation, ApiError> {
+        let payload = &self.position.event.payload;
+        let id = payload.get("annotation").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        let revision = payload.get("revision").and_then(Value::as_i64).and_then(|n| i32::try_from(n).ok());
+        let (Some(id), Some(revision)) = (id, revision) else { return Err(RepoError::NotFound.into()) };
+        Ok(Annotation(ctx.loaders().get(AsOf(id, revision)).await?))
+    }
+
+    /// What became of the edit.
+    async fn outcome(&self) -> EditOutcome {
+        let outcome = self.position.event.payload.get("outcome").and_then(Value::as_str);
+        outcome.and_then(|word| word.parse().ok()).unwrap_or(words::EditOutcome::Applied).into()
     }
 
     /// Who caused it; null: the server itself.

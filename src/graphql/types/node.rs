@@ -6,10 +6,12 @@ use async_graphql::{ID, Interface};
 
 use crate::{
     graphql::types::{
+        annotation::Annotation,
         asset::Asset,
         project::Project,
         review::{Assignment, Review},
         session::LabelingSession,
+        snapshot::Snapshot,
         task::Task,
         template::Template,
         user::{AccessToken, User},
@@ -31,6 +33,8 @@ pub(in crate::graphql) enum Node {
     Assignment(Assignment),
     LabelingSession(LabelingSession),
     Review(Review),
+    Annotation(Annotation),
+    Snapshot(Snapshot),
 }
 
 impl From<node::Node> for Node {
@@ -45,6 +49,8 @@ impl From<node::Node> for Node {
             node::Node::Assignment(turn) => Self::Assignment(Assignment(turn)),
             node::Node::Session(session) => Self::LabelingSession(LabelingSession(session)),
             node::Node::Review(review) => Self::Review(Review(review)),
+            node::Node::Annotation(annotation) => Self::Annotation(Annotation(annotation)),
+            node::Node::Snapshot(snapshot) => Self::Snapshot(Snapshot(snapshot)),
         }
     }
 }

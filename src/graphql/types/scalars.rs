@@ -2,7 +2,10 @@
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 
-use crate::{domain::cursor::EventCursor as Cursor, service::ServiceError};
+use crate::{
+    domain::{cursor::EventCursor as Cursor, version_vector::VersionVector as Vector},
+    service::ServiceError,
+};
 
 /// An integer from -(2^53 - 1) to 2^53 - 1: sizes and counts that pass 32 bits and still fit every client's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,5 +56,36 @@ impl ScalarType for EventCursor {
 
     fn to_value(&self) -> Value {
         Value::String(self.0.clone())
+    }
+}
+
+/// How many edits of each author are in a state of an annotation: `{"#": epoch, "<actor>": counter}`, integers from 1. To
+/// see more, raise counters; join two by taking the larger counter of each actor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::graphql) struct VersionVector(Value);
+
+impl VersionVector {
+    /// Reads the vector that stands at `field`: here and not as a scalar, so that the error names the field.
+    pub(in crate::graphql) fn parse_at(self, field: &str) -> Result<Vector, ServiceError> {
+        let json = self.0.into_json().map_err(|error| ServiceError::invalid(field, error))?;
+        json.try_into().map_err(|error| ServiceError::invalid(field, error))
+    }
+}
+
+impl From<&Vector> for VersionVector {
+    fn from(vector: &Vector) -> Self {
+        // Texts and integers: there is a value for each.
+        Self(Value::from_json(vector.clone().into()).unwrap_or_default())
+    }
+}
+
+#[Scalar]
+impl ScalarType for VersionVector {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Ok(Self(value))
+    }
+
+    fn to_value(&self) -> Value {
+        self.0.clone()
     }
 }

@@ -4,22 +4,24 @@ use async_graphql::{Context, ID, InputObject, Object};
 use chrono::{DateTime, Datelike, Utc};
 
 use crate::{
-    domain::limits,
+    domain::{self, limits},
     graphql::{
         context::{self, Ctx},
         error::ApiError,
-        loader::{AssetsOfTask, AssignmentsOfTask, Children, ReviewsOf, SlotsOf},
+        loader::{AnnotationsOf, AssetsOfTask, AssignmentsOfTask, Children, ReviewsOf, SlotsOf, SnapshotsOf},
         types::{
+            annotation::Annotation,
             asset::Asset,
             connection::{Page, Total, arguments, connection, list},
             project::Project,
             review::{Assignment, Review},
+            snapshot::Snapshot,
             template::Template,
             user::User,
             words::{AnnotationKind, AnnotationSource, SlotState, TaskState},
         },
     },
-    repo::{self, task_list::TaskFilter as Filter},
+    repo::{self, annotation::AnnotationFilter, task_list::TaskFilter as Filter},
     service::ServiceError,
 };
 
@@ -92,6 +94,42 @@ impl Task {
     async fn slots(&self, ctx: &Context<'_>) -> Result<Vec<Slot>, ApiError> {
         let slots = ctx.loaders().find(SlotsOf(self.0.id)).await?.unwrap_or_default();
         Ok(slots.into_iter().map(Slot).collect())
+    }
+
+    /// What was labeled in it, by id; at most 1,000 at once. In a project with an overlap, annotators see only their own
+    /// slot's.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
+    async fn annotations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Of this slot only.")] slot: Option<i32>,
+        #[graphql(desc = "Tombstones too; default false.")] include_deleted: Option<bool>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Annotation>, ApiError> {
+        let arguments = arguments(first, after, last, before);
+        let page = arguments.parse_up_to(limits::ANNOTATION_ROWS, list::ANNOTATIONS)?;
+        let filter = AnnotationFilter { slot, include_deleted: include_deleted.unwrap_or(false) };
+        let slice = ctx.loaders().get(AnnotationsOf(self.0.id, filter, page)).await?;
+        let total = Total::Of(Children::Annotations(self.0.id, filter));
+        Ok(connection(list::ANNOTATIONS, slice, total, |annotation| annotation.id.0, Annotation))
+    }
+
+    /// What its slots' work was when it was handed in, judged, or about to be replaced; oldest first.
+    async fn snapshots(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Snapshot>, ApiError> {
+        let page = arguments(first, after, last, before).parse(list::SNAPSHOTS)?;
+        let slice = ctx.loaders().get(SnapshotsOf(self.0.id, page)).await?;
+        let total = Total::Of(Children::Snapshots(self.0.id));
+        Ok(connection(list::SNAPSHOTS, slice, total, |snapshot| snapshot.id.0, Snapshot))
     }
 
     /// Who worked on it: every turn on every slot, oldest first.
@@ -238,7 +276,7 @@ impl TaskFilter {
             annotator: self.annotator_id.map(|id| context::id("filter.annotatorId", &id)).transpose()?,
             label: self.label,
             kinds: self.kinds.map(|kinds| kinds.into_iter().map(Into::into).collect()),
-            source: self.source.map(AnnotationSource::as_str),
+            source: self.source.map(|source| domain::words::AnnotationSource::from(source).as_str()),
             rounds: self.rounds,
             has_open_conflict: self.has_open_conflict,
             created_after: storable("filter.createdAfter", self.created_after)?,

@@ -249,6 +249,7 @@ pub(in crate::graphql) enum AnnotationKind {
 
 /// Where an annotation came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::AnnotationSource")]
 pub(in crate::graphql) enum AnnotationSource {
     /// Drawn by a person.
     Human,
@@ -258,14 +259,32 @@ pub(in crate::graphql) enum AnnotationSource {
     Import,
 }
 
-impl AnnotationSource {
-    pub(in crate::graphql) fn as_str(self) -> &'static str {
-        match self {
-            Self::Human => "HUMAN",
-            Self::Model => "MODEL",
-            Self::Import => "IMPORT",
-        }
-    }
+/// What became of an edit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::EditOutcome")]
+pub(in crate::graphql) enum EditOutcome {
+    /// Taken as it is.
+    Applied,
+    /// Joined with what others changed meanwhile.
+    Merged,
+    /// Kept beside the current state until a person decides.
+    Conflict,
+    /// Refused; nothing changed.
+    Rejected,
+}
+
+/// Why a snapshot was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::SnapshotReason")]
+pub(in crate::graphql) enum SnapshotReason {
+    /// The work was handed in.
+    Submit,
+    /// The work was judged.
+    Verdict,
+    /// The task was opened again.
+    Reopen,
+    /// Before an older snapshot took its place.
+    Restore,
 }
 
 /// The order of a task list.
