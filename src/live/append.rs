@@ -68,6 +68,9 @@ impl Changes {
             let top = event::take_positions(txn, project, stream, count).await?;
             placed.extend((top - count + 1..).zip(events));
         }
+        if !placed.is_empty() {
+            txn.note_events(project);
+        }
         event::insert(txn, project, by, placed).await?;
         let deltas = counts.into_iter().filter(|(_, delta)| *delta != 0);
         event::add_counts(txn, project, deltas.map(|((stream, counter), delta)| (stream, counter, delta)).collect())

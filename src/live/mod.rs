@@ -1,7 +1,11 @@
-//! Event streams: appending to them inside the transaction of a change, and reading on from a cursor.
+//! Event streams: appending to them inside the transaction of a change, reading on from a cursor, and following them live.
 
 mod append;
+mod follow;
+mod hub;
 mod read;
 
 pub use append::Changes;
+pub use follow::{Filter, Follower, Told};
+pub use hub::{Hub, Watch};
 pub use read::{Position, Replay, cursor, replay};

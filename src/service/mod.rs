@@ -29,6 +29,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     backend::storage::Storage,
+    live::Hub,
     repo::{Db, instance},
 };
 
@@ -46,6 +47,8 @@ pub struct App {
     pub(crate) passwords: password::Hasher,
     /// Statistics that are costly to compute.
     pub(crate) stats: stats::Cache,
+    /// Who waits for events; every commit that appends some wakes them.
+    pub(crate) hub: Arc<Hub>,
 }
 
 impl std::fmt::Debug for App {
@@ -58,7 +61,11 @@ impl App {
     /// Puts the use cases together over their backends.
     #[must_use]
     pub fn new(db: Db, storage: Arc<dyn Storage>, public_url: String) -> Self {
+        let hub = Arc::new(Hub::default());
+        let readers = hub.clone();
+        db.on_commit(move |project| readers.committed(project));
         Self {
+            hub,
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),
             stats: stats::Cache::default(),
