@@ -20,7 +20,9 @@ mod bad_input_uploads;
 mod check_growth;
 mod command_line;
 mod error_docs;
+mod event_replay;
 mod event_streams;
+mod event_subscriptions;
 mod field_coverage;
 mod file_downloads;
 mod graphql_over_http_audit;
@@ -35,6 +37,7 @@ mod task_concurrency;
 mod task_list;
 mod tenant_isolation;
 mod user_accounts;
+mod websocket_protocol;
 
 use std::process::ExitCode;
 
@@ -58,7 +61,9 @@ fn main() -> ExitCode {
         check_growth::trials(),
         command_line::trials(),
         error_docs::trials(),
+        event_replay::trials(),
         event_streams::trials(),
+        event_subscriptions::trials(),
         field_coverage::trials(),
         file_downloads::trials(),
         graphql_over_http_audit::trials(),
@@ -73,6 +78,7 @@ fn main() -> ExitCode {
         task_list::trials(),
         tenant_isolation::trials(),
         user_accounts::trials(),
+        websocket_protocol::trials(),
     ]
     .into_iter()
     .flatten()
