@@ -15,7 +15,6 @@ const LATER_TYPES: &[(&str, &[&str])] = &[
     (
         "2 loop",
         &[
-            "Subscription",
             "VersionVector",
             "AssignmentState",
             "SessionState",
@@ -128,7 +127,7 @@ const LATER_TYPES: &[(&str, &[&str])] = &[
             "RestoreSnapshotPayload",
         ],
     ),
-    ("5 live", &["CursorMoved", "Presence"]),
+    ("5 live", &["Presence"]),
     (
         "7 kinds",
         &[
@@ -181,7 +180,16 @@ const LATER_FIELDS: &[(&str, &[&str])] = &[
             "Mutation.reviewTask",
         ],
     ),
-    ("3 first five minutes", &["Project.jobs", "Mutation.startImport", "Mutation.startExport", "Mutation.cancelJob"]),
+    (
+        "3 first five minutes",
+        &[
+            "Project.jobs",
+            "Mutation.startImport",
+            "Mutation.startExport",
+            "Mutation.cancelJob",
+            "Subscription.jobProgress",
+        ],
+    ),
     (
         "4 conflicts",
         &[
@@ -190,8 +198,10 @@ const LATER_FIELDS: &[(&str, &[&str])] = &[
             "Mutation.joinTask",
             "Mutation.resolveConflict",
             "Mutation.restoreSnapshot",
+            "Subscription.conflictEvents",
         ],
     ),
+    ("5 live", &["Subscription.presence"]),
     ("8 formats", &["PublishTemplateInput.labelStudio", "PublishTemplateInput.cvat"]),
     ("9 operate", &["SignInInput.oidcToken"]),
 ];

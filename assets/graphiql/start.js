@@ -4,8 +4,13 @@
 {
   const root = document.getElementById('graphiql');
 
+  const socket = new URL(`${root.dataset.endpoint}/ws`, location.href);
+  socket.protocol = socket.protocol.replace('http', 'ws');
+
   const fetcher = GraphiQL.createFetcher({
     url: root.dataset.endpoint,
+    // What the header editor holds goes into the first message; without, the login cookie opens the socket.
+    subscriptionUrl: socket.href,
     // The login cookie goes along; a bearer token can be given in the header editor.
     fetch: (url, init) => fetch(url, { ...init, credentials: 'same-origin' }),
     // The server knows neither @defer nor @stream.

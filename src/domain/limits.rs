@@ -28,6 +28,34 @@ pub const SECRET_BYTES: usize = 200;
 /// How long a GraphQL request may take.
 pub const REQUEST_TIME: Duration = Duration::from_secs(30);
 
+/// How long a client may take to introduce itself on a new socket.
+pub const SOCKET_INIT_TIME: Duration = Duration::from_secs(10);
+/// How often the other end of a socket is asked for a sign of life.
+pub const SOCKET_PING: Duration = Duration::from_secs(25);
+/// How long it may give none.
+pub const SOCKET_SILENCE: Duration = Duration::from_secs(60);
+/// How long one message may wait for a client that does not read.
+pub const SOCKET_SEND_TIME: Duration = Duration::from_secs(30);
+/// How long a client may take to answer that the server closes the socket.
+pub const SOCKET_CLOSE_TIME: Duration = Duration::from_secs(2);
+/// Bytes of one message of a client.
+pub const SOCKET_MESSAGE_BYTES: usize = 1024 * 1024;
+/// Operations that run on one socket at once.
+pub const SOCKET_OPERATIONS: usize = 100;
+/// Characters of the id a client gives an operation: every message of its answer repeats it.
+pub const OPERATION_ID_CHARS: usize = 128;
+
+/// How often a subscription looks for events that nothing woke it for: other processes write too.
+pub const EVENT_POLL: Duration = Duration::from_secs(2);
+/// Events that a subscription reads at once and holds.
+pub const LIVE_PAGE: usize = 100;
+/// How often a subscription tells its position, whether or not there was an event.
+pub const CURSOR_NOTICE: Duration = Duration::from_secs(30);
+/// Events filtered out after which it tells it as well.
+pub const FILTERED_EVENTS: usize = 1_000;
+/// How long a subscription trusts that its viewer still may see the project.
+pub const ACCESS_TRUST: Duration = Duration::from_secs(3);
+
 /// Lexical tokens of a document.
 pub const DOCUMENT_TOKENS: usize = 10_000;
 /// How deep brackets of a document may nest.

@@ -21,6 +21,9 @@ pub(super) trait Ctx {
     /// The use cases.
     fn app(&self) -> &App;
 
+    /// The use cases, for what outlives the resolver.
+    fn shared_app(&self) -> Arc<App>;
+
     /// Who asks.
     ///
     /// # Errors
@@ -40,6 +43,10 @@ pub(super) trait Ctx {
 impl Ctx for Context<'_> {
     fn app(&self) -> &App {
         self.data_unchecked::<Arc<App>>()
+    }
+
+    fn shared_app(&self) -> Arc<App> {
+        self.data_unchecked::<Arc<App>>().clone()
     }
 
     fn viewer(&self) -> Result<&Viewer, ApiError> {

@@ -1,4 +1,4 @@
-//! The API: types, queries and mutations over the use cases. No rule lives here; a resolver parses, calls and wraps.
+//! The API: types, queries, mutations and subscriptions over the use cases. No rule lives here; a resolver parses, calls and wraps.
 //!
 //! [`Api`] is the one door for every transport: it holds a document against the limits before anything is validated,
 //! executes it with the viewer's own loaders, and gives every error a code.
@@ -9,21 +9,25 @@ mod limits;
 mod loader;
 mod mutation;
 mod query;
+mod stream;
+mod subscription;
 mod types;
 mod variables;
 
 use std::sync::Arc;
 
 use async_graphql::{
-    EmptySubscription, Request, Response, Schema,
+    Request, Response, Schema, ServerError,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextResolve, ResolveInfo},
+    parser::types::OperationType,
 };
 pub use limits::{Limits, check_operation};
+pub use stream::{Answer, is_refused};
 
 use crate::service::{App, ServiceError, Viewer};
 
 /// The schema of the API.
-type ConcordSchema = Schema<query::Query, mutation::Mutation, EmptySubscription>;
+type ConcordSchema = Schema<query::Query, mutation::Mutation, subscription::Subscription>;
 
 /// Told of every `Type.field` that is resolved; tests use it to find fields nobody ever asked for.
 pub type OnResolve = Arc<dyn Fn(&str, &str) + Send + Sync>;
@@ -54,6 +58,14 @@ pub struct Caller {
     pub address: String,
 }
 
+/// A request that passed the limits.
+struct Prepared {
+    request: Request,
+    operation: OperationType,
+    /// Has to run the execution.
+    waiting: loader::Waiting,
+}
+
 impl Api {
     /// The API over the use cases.
     #[must_use]
@@ -69,12 +81,16 @@ impl Api {
     }
 
     /// Checks, validates and executes one request.
-    pub async fn execute(&self, caller: Caller, mut request: Request) -> Response {
-        let document = match self.limits.check(&mut request) {
-            Ok(document) => document,
-            Err(refused) => return Response::from_errors(vec![refused]),
-        };
-        let is_query = limits::is_query(&document, request.operation_name.as_deref());
+    pub async fn execute(&self, caller: Caller, request: Request) -> Response {
+        match self.prepare(caller, request) {
+            Ok(prepared) => self.run(prepared).await,
+            Err(refused) => Response::from_errors(vec![refused]),
+        }
+    }
+
+    fn prepare(&self, caller: Caller, mut request: Request) -> Result<Prepared, ServerError> {
+        let document = self.limits.check(&mut request)?;
+        let operation = limits::operation_type(&document, request.operation_name.as_deref());
         request.set_parsed_query(document);
         let waiting = loader::Waiting::default();
         let loaders = loader::Loaders::new(self.app.clone(), caller.viewer.clone(), waiting.clone());
@@ -82,10 +98,15 @@ impl Api {
         if let Some(viewer) = caller.viewer {
             request = request.data(viewer);
         }
+        Ok(Prepared { request, operation, waiting })
+    }
+
+    async fn run(&self, prepared: Prepared) -> Response {
+        let Prepared { request, operation, waiting } = prepared;
         let execution = waiting.run(self.schema.execute(request));
         let executed = tokio::time::timeout(self.limits.time, execution).await;
         let mut response = executed.unwrap_or_else(|_| {
-            let late = if is_query {
+            let late = if operation == OperationType::Query {
                 ServiceError::Unavailable("the request took too long and was given up")
             } else {
                 // The first of several mutations may have been made.
@@ -98,9 +119,8 @@ impl Api {
     }
 }
 
-fn builder() -> async_graphql::SchemaBuilder<query::Query, mutation::Mutation, EmptySubscription> {
-    Schema::build(query::Query, mutation::Mutation::default(), EmptySubscription)
-        .register_output_type::<types::event::Event>()
+fn builder() -> async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {
+    Schema::build(query::Query, mutation::Mutation::default(), subscription::Subscription)
         .register_output_type::<types::words::ErrorCode>()
         .limit_recursive_depth(crate::domain::limits::DOCUMENT_NESTING)
 }

@@ -15,7 +15,8 @@ const COOKIE: &str = "concord_session";
 /// # Errors
 /// 401 when it carries one that has ended: a client must notice instead of going on as nobody.
 pub(super) async fn viewer(server: &Server, headers: &HeaderMap) -> Result<Option<Viewer>, HttpError> {
-    let bearer = bearer(headers)?;
+    let bearer =
+        headers.get(header::AUTHORIZATION).map(|value| bearer(value.to_str().unwrap_or_default())).transpose()?;
     let Some(secret) = bearer.or_else(|| cookie(headers)) else { return Ok(None) };
     match identity::authenticate(&server.app, secret).await {
         Ok(viewer) => Ok(Some(viewer)),
@@ -30,16 +31,16 @@ pub(super) async fn viewer(server: &Server, headers: &HeaderMap) -> Result<Optio
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, HttpError> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
-    match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+/// The token in the value of an `Authorization`.
+pub(super) fn bearer(value: &str) -> Result<&str, HttpError> {
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
         _ => Err(HttpError::bad_request("Authorization: must be 'Bearer' and a token")),
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// The token in the session cookie.
+pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     cookies.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }

@@ -93,6 +93,10 @@ impl Server {
         self.ready.load(Ordering::Acquire)
     }
 
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
     /// Path of the base with a slash at its end.
     fn base(&self) -> String {
         format!("{}/", self.base_path.trim_end_matches('/'))
@@ -107,6 +111,7 @@ fn router(server: Arc<Server>) -> Router {
         .layer(CompressionLayer::new());
     let routes = Router::new()
         .merge(compressed)
+        .route("/graphql/ws", any(graphql::connect))
         .route("/files/{asset}", get(files::get).put(files::put))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -18,7 +18,7 @@ use crate::{
     config::Mode,
     domain::words::ErrorCode,
     graphql,
-    http::{Server, auth, error, error::HttpError},
+    http::{Server, auth, error, error::HttpError, security},
     service::{ServiceError, sign_in},
 };
 
@@ -155,24 +155,11 @@ async fn sign_in_form(
 /// A form on a stranger's page must not sign a browser in as somebody else.
 fn must_come_from_here(server: &Server, headers: &HeaderMap) -> Result<(), HttpError> {
     let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
-    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let same_origin = origin.is_none_or(|origin| {
-        // A proxy may have put its own name for this server into Host.
-        origin == origin_of(&server.public_url) || origin.split_once("://").is_some_and(|(_, from)| from == host)
-    });
     match site {
         Some("same-origin" | "none") => Ok(()),
-        None if same_origin => Ok(()),
+        None if security::origin(headers).is_none_or(|origin| security::is_own(server, headers, origin)) => Ok(()),
         _ => Err(HttpError::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, "the form was sent from another site")),
     }
-}
-
-/// Scheme, host and port of a URL.
-fn origin_of(url: &str) -> &str {
-    let host = url.find("://").map_or(0, |at| at + 3);
-    let end = url[host..].find('/').map_or(url.len(), |at| host + at);
-    &url[..end]
 }
 
 async fn style() -> Response {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use axum::{
     extract::Request,
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::Response,
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::http::Server;
 
 /// Sets what a handler has not set itself.
 pub(super) async fn headers(request: Request, next: Next) -> Response {
@@ -38,4 +40,29 @@ pub(super) fn cors(allowed_origins: &[String]) -> CorsLayer {
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::RANGE])
         .expose_headers([HeaderName::from_static("x-request-id"), header::CONTENT_RANGE, header::RETRY_AFTER])
         .max_age(Duration::from_secs(600))
+}
+
+/// The site whose page sent a request; none when no browser says so.
+pub(super) fn origin(headers: &HeaderMap) -> Option<&str> {
+    // What is no text is no site of ours, but is not nothing either.
+    headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("null"))
+}
+
+/// Whether an origin is that of this server's own pages.
+pub(super) fn is_own(server: &Server, headers: &HeaderMap, origin: &str) -> bool {
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // A proxy may have put its own name for this server into Host.
+    origin == origin_of(&server.public_url) || origin.split_once("://").is_some_and(|(_, from)| from == host)
+}
+
+/// Whether an origin is on the list of sites that may call.
+pub(super) fn is_allowed(server: &Server, origin: &str) -> bool {
+    server.allowed_origins.iter().any(|allowed| allowed == origin)
+}
+
+/// Scheme, host and port of a URL.
+fn origin_of(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find('/').map_or(url.len(), |at| host + at);
+    &url[..end]
 }

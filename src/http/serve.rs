@@ -40,6 +40,16 @@ pub async fn serve(
     Ok(())
 }
 
+/// What a request may keep of its connection when it turns it into something that lasts: its place among the connections,
+/// which the server waits for when it stops, and word of that.
+#[derive(Clone, Debug)]
+pub(super) struct Connection {
+    /// Held for as long as the connection is used.
+    pub(super) place: Arc<OwnedSemaphorePermit>,
+    /// Turns true when the server stops.
+    pub(super) stop: watch::Receiver<bool>,
+}
+
 /// What one address takes.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
@@ -66,8 +76,10 @@ async fn listen(
         };
         let Some((stream, address, place)) = accepted else { continue };
         let mut routes = routes.clone();
+        let kept = Connection { place: Arc::new(place), stop: stop.clone() };
         let service = tower::service_fn(move |mut request: Request<_>| {
             request.extensions_mut().insert(ConnectInfo(address));
+            request.extensions_mut().insert(kept.clone());
             routes.call(request)
         });
         let connection =
@@ -77,11 +89,13 @@ async fn listen(
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection broke");
             }
-            drop(place);
         });
     }
     drop(listener);
     running.shutdown().await;
+    // Sockets have left their connections behind, but kept the places.
+    let all = u32::try_from(bounds.connections).map_err(io::Error::other)?;
+    drop(places.acquire_many(all).await.map_err(io::Error::other)?);
     Ok(())
 }
 
@@ -120,12 +134,17 @@ mod tests {
 
     const PATIENT: Duration = Duration::from_secs(30);
 
-    async fn serving(bounds: Bounds) -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<io::Result<()>>) {
+    type Serving = (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<io::Result<()>>);
+
+    async fn serving(bounds: Bounds) -> Serving {
+        let handler = get(|ConnectInfo(from): ConnectInfo<SocketAddr>| async move { from.to_string() });
+        serving_routes(Router::new().route("/", handler), bounds).await
+    }
+
+    async fn serving_routes(routes: Router, bounds: Bounds) -> Serving {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let routes =
-            Router::new().route("/", get(|ConnectInfo(from): ConnectInfo<SocketAddr>| async move { from.to_string() }));
         (address, stop, tokio::spawn(listen(listener, routes, bounds, stopped)))
     }
 
@@ -155,6 +174,27 @@ mod tests {
         drop(first);
         let answer = rest(&mut second).await;
         assert!(answer.ends_with(&second.local_addr().unwrap().to_string()), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn stopping_waits_for_what_a_request_made_of_its_connection() {
+        let (given, mut taken) = tokio::sync::mpsc::channel(1);
+        let handler = get(async move |axum::Extension(connection): axum::Extension<Connection>| {
+            given.send(connection).await.unwrap();
+        });
+        let bounds = Bounds { connections: 10, header_time: PATIENT };
+        let (address, stop, served) = serving_routes(Router::new().route("/", handler), bounds).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut kept = taken.recv().await.unwrap();
+        rest(&mut client).await;
+        stop.send(true).unwrap();
+        kept.stop.wait_for(|stop| *stop).await.unwrap();
+        tokio::pin!(served);
+        let early = tokio::time::timeout(Duration::from_millis(200), &mut served).await;
+        assert!(early.is_err(), "its place is taken");
+        drop(kept);
+        tokio::time::timeout(PATIENT, served).await.expect("the listener ends").unwrap().unwrap();
     }
 
     #[tokio::test]

@@ -68,6 +68,9 @@ impl Changes {
         if streams.len() == 1
             && let Some((stream, events)) = streams.pop_first()
         {
+            if !events.is_empty() {
+                txn.note_events(project);
+            }
             return event::append(txn, project, by, stream, events, &deltas(stream)).await;
         }
         let mut placed = Vec::new();
@@ -75,6 +78,9 @@ impl Changes {
             let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
             let top = event::take_positions(txn, project, stream, count, &deltas(stream)).await?;
             placed.extend((top - count + 1..).zip(events));
+        }
+        if !placed.is_empty() {
+            txn.note_events(project);
         }
         event::insert(txn, project, by, placed).await
     }

@@ -5,7 +5,7 @@
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
@@ -14,15 +14,29 @@ use sea_orm::sea_query::Expr;
 use crate::repo::Conn;
 
 /// The offset tests move; everything else about the clock is in the database.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Clock {
     offset_us: AtomicI64,
+    started: Instant,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { offset_us: AtomicI64::new(0), started: Instant::now() }
+    }
 }
 
 impl Clock {
     /// Moves the clock forward, for tests of what time does.
     pub fn advance(&self, by: Duration) {
         self.offset_us.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long this process has been running, whatever is done to its clock: for waits within it.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        let offset_us = u64::try_from(self.offset_us.load(Ordering::Relaxed)).unwrap_or(0);
+        self.started.elapsed() + Duration::from_micros(offset_us)
     }
 
     /// This process's view of the time, in whole microseconds: for what never meets the database's time, such as the

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -18,7 +18,7 @@ use sqlx::{
 };
 
 use crate::{
-    domain::limits,
+    domain::{ids::ProjectId, limits},
     repo::{RepoError, clock::Clock, error::is_unavailable},
 };
 
@@ -41,6 +41,20 @@ pub struct Db {
     clock: Arc<Clock>,
     statements: Arc<AtomicU64>,
     trouble: Trouble,
+    listener: Listener,
+}
+
+/// Who is told of the projects that a commit gave events: set once, by the composition of the use cases. Here, where every
+/// commit passes, so that no use case can forget it.
+#[derive(Clone, Default)]
+struct Listener(Arc<OnceLock<OnCommit>>);
+
+type OnCommit = Box<dyn Fn(ProjectId) + Send + Sync>;
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").finish_non_exhaustive()
+    }
 }
 
 /// When a statement last failed for want of a connection. A server that goes away takes all connections with it: those
@@ -73,6 +87,9 @@ pub struct Txn {
     clock: Arc<Clock>,
     statements: Arc<AtomicU64>,
     trouble: Trouble,
+    listener: Listener,
+    /// Projects that got events.
+    told: Mutex<Vec<ProjectId>>,
 }
 
 /// What repo functions run on: the pool or a transaction.
@@ -94,7 +111,13 @@ impl Db {
     pub async fn connect(connect: &Connect) -> Result<Self, RepoError> {
         let trouble = Trouble::default();
         let pool = Database::connect(options(connect, trouble.clone())).await?;
-        Ok(Self { pool, clock: Arc::default(), statements: Arc::default(), trouble })
+        Ok(Self { pool, clock: Arc::default(), statements: Arc::default(), trouble, listener: Listener::default() })
+    }
+
+    /// From now on `listener` is called after each commit, for each project that it gave events. Must not block. The
+    /// first call counts; clones share it.
+    pub fn on_commit(&self, listener: impl Fn(ProjectId) + Send + Sync + 'static) {
+        let _ = self.listener.0.set(Box::new(listener));
     }
 
     /// Begins a transaction that may write. On SQLite it takes the write lock at once: a reader that becomes a writer
@@ -109,8 +132,8 @@ impl Db {
             ..TransactionOptions::default()
         };
         let inner = self.trouble.note(self.pool.begin_with_options(options).await)?;
-        let (clock, statements, trouble) = (self.clock.clone(), self.statements.clone(), self.trouble.clone());
-        Ok(Txn { inner, clock, statements, trouble })
+        let Self { clock, statements, trouble, listener, .. } = self.clone();
+        Ok(Txn { inner, clock, statements, trouble, listener, told: Mutex::default() })
     }
 
     /// Statements run so far by this pool and its transactions, without BEGIN and COMMIT.
@@ -144,10 +167,21 @@ impl Txn {
     /// before it answered.
     pub async fn commit(self) -> Result<(), RepoError> {
         let is_remote = !self.is_sqlite();
-        match self.trouble.note(self.inner.commit().await).map_err(RepoError::from) {
+        let committed = self.trouble.note(self.inner.commit().await).map_err(RepoError::from);
+        // Whatever came of it: one that is undecided may have been made, and a look in vain costs little.
+        if let Some(listener) = self.listener.0.get() {
+            let told = self.told.into_inner().unwrap_or_else(PoisonError::into_inner);
+            told.into_iter().for_each(listener);
+        }
+        match committed {
             Err(RepoError::Unavailable(cause)) if is_remote => Err(RepoError::Undecided(cause)),
             other => other,
         }
+    }
+
+    /// Remembers that the transaction gives events to a project: [`Db::on_commit`].
+    pub fn note_events(&self, project: ProjectId) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(project);
     }
 }
 

@@ -1,12 +1,20 @@
-//! Reading what happened in a project.
+//! Reading what happened in a project, and following what happens.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use futures::{Stream, stream};
 
 use crate::{
-    domain::{cursor::EventCursor, ids::ProjectId, limits, permission::Standing},
-    live::{self, Replay, Sight},
-    repo::{event::StoredEvent, project::Project, slot},
-    service::{App, ServiceError, Viewer, project},
+    domain::{
+        cursor::EventCursor,
+        ids::{ProjectId, TaskId},
+        limits,
+        permission::Standing,
+        words::EventType,
+    },
+    live::{self, Filter, Follower, Replay, Sight, Told},
+    repo::{Conn, event::StoredEvent, project::Project, slot, task},
+    service::{App, ServiceError, Viewer, identity, project},
 };
 
 /// Where a project's streams are now.
@@ -60,4 +68,103 @@ pub(crate) async fn sight(
         return Ok(Sight::Own(HashSet::new()));
     }
     Ok(Sight::Own(slot::own(&app.db, viewer.user.id, &tasks).await?))
+}
+
+/// What somebody wants to follow.
+#[derive(Clone, Debug)]
+pub struct Follow {
+    /// The project.
+    pub project: ProjectId,
+    /// Only events about this task.
+    pub task: Option<TaskId>,
+    /// Only events of these types.
+    pub types: Option<Vec<EventType>>,
+    /// Where to go on; now when there is none.
+    pub after: Option<EventCursor>,
+}
+
+/// What happens in a project, as it happens, without an end: each event once, in order per task.
+///
+/// The stream ends with an error within seconds when the viewer may not see the project any more. What is committed after
+/// that is never told. While the database is away nothing is told either; it goes on when it is back.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] when the viewer does not see the project or the task, [`ServiceError::LimitExceeded`] for
+/// too many types.
+#[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, project.id = %follow.project))]
+pub async fn follow(
+    app: Arc<App>,
+    viewer: Viewer,
+    follow: Follow,
+) -> Result<impl Stream<Item = Result<Told, ServiceError>> + Send + use<>, ServiceError> {
+    let Follow { project, task, types, after } = follow;
+    if types.as_ref().is_some_and(|types| types.len() > limits::FILTER_VALUES) {
+        return Err(ServiceError::limit("types", limits::FILTER_VALUES, "types"));
+    }
+    let (project, _) = project::get(&app, &viewer, project).await?;
+    if let Some(task) = task {
+        let found = task::find(&app.db, viewer.scope(), task).await?.filter(|task| task.project == project.id);
+        found.ok_or_else(|| ServiceError::not_found("task", "taskId"))?;
+    }
+    let follower = Follower::new(&app.db, &app.hub, project.id, Filter { task, types }, after).await?;
+    let trusted_until = app.db.clock().uptime() + limits::ACCESS_TRUST;
+    let following = Following { app, viewer, project: project.id, follower, trusted_until };
+    Ok(stream::try_unfold(following, async |mut following| {
+        let told = following.next().await?;
+        Ok(Some((told, following)))
+    }))
+}
+
+/// One viewer's following of one project.
+struct Following {
+    app: Arc<App>,
+    viewer: Viewer,
+    project: ProjectId,
+    follower: Follower,
+    /// Until when the last look at the viewer's rights counts, in the process's uptime.
+    trusted_until: Duration,
+}
+
+impl Following {
+    async fn next(&mut self) -> Result<Told, ServiceError> {
+        loop {
+            if self.app.db.clock().uptime() >= self.trusted_until {
+                match self.must_still_see().await {
+                    Ok(sight) => {
+                        self.follower.see(sight);
+                        self.trusted_until = self.app.db.clock().uptime() + limits::ACCESS_TRUST;
+                    }
+                    Err(ServiceError::Unavailable(_)) => {
+                        tokio::time::sleep(limits::EVENT_POLL).await;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if let Some(told) = self.follower.take() {
+                return Ok(told);
+            }
+            self.follower.wait().await;
+            match self.follower.read().await.map_err(ServiceError::from) {
+                Ok(()) | Err(ServiceError::Unavailable(_)) => {}
+                Err(error) => return Err(error),
+            }
+            if self.follower.has_read() {
+                // Looked at after the events were read: who lost the right before one of them was committed is not told
+                // of it.
+                self.trusted_until = Duration::ZERO;
+            }
+        }
+    }
+
+    /// What the viewer sees of what was read.
+    async fn must_still_see(&self) -> Result<Sight, ServiceError> {
+        let now = identity::again(&self.app, &self.viewer).await?;
+        if self.viewer.user.admin && !now.user.admin {
+            // Everything the stream shows is shown with the rights it was begun with.
+            return Err(ServiceError::Forbidden("you are no admin any more; subscribe again"));
+        }
+        let (project, standing) = project::get(&self.app, &now, self.project).await?;
+        sight(&self.app, &now, &project, standing, &self.follower.unread()).await
+    }
 }

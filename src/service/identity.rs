@@ -16,6 +16,7 @@ pub struct Viewer {
     pub user: User,
     /// The hash of the secret the request carried.
     pub(crate) credential: SecretHash,
+    purpose: Purpose,
 }
 
 impl Viewer {
@@ -40,27 +41,41 @@ impl Viewer {
 /// [`ServiceError::Unauthenticated`] when it is unknown, expired, revoked or its user disabled.
 #[tracing::instrument(skip_all)]
 pub async fn authenticate(app: &App, secret: &str) -> Result<Viewer, ServiceError> {
-    const ENDED: ServiceError = ServiceError::Unauthenticated("the token is unknown, expired or revoked");
-    if secret.len() > limits::SECRET_BYTES {
-        return Err(ENDED);
+    match Purpose::of(secret) {
+        Some(purpose) if secret.len() <= limits::SECRET_BYTES => {
+            by_credential(app, purpose, secret::hash(secret)).await
+        }
+        _ => Err(ENDED),
     }
-    let credential = secret::hash(secret);
-    let user = match Purpose::of(secret) {
-        Some(Purpose::AccessToken) => {
+}
+
+/// The viewer of something that lasts as they are now; this counts as a use of the credential.
+///
+/// # Errors
+/// As [`authenticate`]: the credential may have ended since.
+pub async fn again(app: &App, viewer: &Viewer) -> Result<Viewer, ServiceError> {
+    by_credential(app, viewer.purpose, viewer.credential).await
+}
+
+const ENDED: ServiceError = ServiceError::Unauthenticated("the token is unknown, expired or revoked");
+
+async fn by_credential(app: &App, purpose: Purpose, credential: SecretHash) -> Result<Viewer, ServiceError> {
+    let user = match purpose {
+        Purpose::AccessToken => {
             let (token, user) = access_token::find_by_secret(&app.db, credential).await?.ok_or(ENDED)?;
             must_be_enabled(&user)?;
             access_token::touch(&app.db, &token).await?;
             user
         }
-        Some(Purpose::Login) => {
+        Purpose::Login => {
             let login = sign_in::find(&app.db, credential).await?.ok_or(ENDED)?;
             must_be_enabled(&login.user)?;
             sign_in::touch(&app.db, &login).await?;
             login.user
         }
-        Some(Purpose::Link) | None => return Err(ENDED),
+        Purpose::Link => return Err(ENDED),
     };
-    Ok(Viewer { user, credential })
+    Ok(Viewer { user, credential, purpose })
 }
 
 /// A disabled user has no way in.

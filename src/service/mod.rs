@@ -40,6 +40,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     backend::{queue::ClaimQueue, session::SessionStore, storage::Storage},
+    live::Hub,
     repo::{Db, instance},
     telemetry::Metrics,
 };
@@ -66,6 +67,8 @@ pub struct App {
     pub(crate) stats: stats::Cache,
     /// What annotations are held against.
     pub(crate) canvas: canvas::Cache,
+    /// Who waits for events; every commit that appends some wakes them.
+    pub(crate) hub: Arc<Hub>,
 }
 
 /// What has several bodies, each the one that was chosen.
@@ -95,7 +98,11 @@ impl App {
     #[must_use]
     pub fn new(db: Db, backends: Backends, public_url: String, metrics: Metrics) -> Self {
         let Backends { storage, queue, sessions } = backends;
+        let hub = Arc::new(Hub::default());
+        let readers = hub.clone();
+        db.on_commit(move |project| readers.committed(project));
         Self {
+            hub,
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),
             stats: stats::Cache::default(),

@@ -25,7 +25,7 @@ const NOT_FOUND: Unknown = Unknown::NotFound;
 
 /// One place for an id: its path in the schema, its field in errors, the kind of id, what an unknown one gives, and a
 /// document with the id as `$id`.
-const PLACES: [(&str, &str, &str, Unknown, &str); 22] = [
+const PLACES: [(&str, &str, &str, Unknown, &str); 24] = [
     ("node.id", "id", "task", Null("node"), "query($id: ID!) { node(id: $id) { id } }"),
     ("nodes.ids", "ids[0]", "asset", Null("nodes.0"), "query($id: ID!) { nodes(ids: [$id]) { id } }"),
     ("project.id", "id", "proj", Null("project"), "query($id: ID!) { project(id: $id) { id } }"),
@@ -51,6 +51,20 @@ const PLACES: [(&str, &str, &str, Unknown, &str); 22] = [
         "proj",
         NOT_FOUND,
         "query($id: ID!) { events(projectId: $id, first: 1) { hasMore } }",
+    ),
+    (
+        "taskEvents.projectId",
+        "projectId",
+        "proj",
+        NOT_FOUND,
+        "subscription($id: ID!) { taskEvents(projectId: $id) { id } }",
+    ),
+    (
+        "taskEvents.taskId",
+        "taskId",
+        "task",
+        NOT_FOUND,
+        "subscription($id: ID!, $project: ID!) { taskEvents(projectId: $project, taskId: $id) { id } }",
     ),
     (
         "createSignInLink.userId",
@@ -176,7 +190,7 @@ impl Scene {
     async fn send(&self, document: &str, id: &Value) -> Answer {
         let mut variables = self.known.clone();
         variables["id"] = id.clone();
-        self.project.manager.send(document, variables).await
+        self.project.manager.ask(document, variables).await
     }
 }
 

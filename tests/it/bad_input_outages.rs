@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::harness::{
     Answer, Database, Media, Project, TestApp, on_one_database,
     postgres::{self, Postgres},
+    wait_until,
 };
 
 on_one_database![
@@ -80,6 +81,10 @@ async fn a_server_that_crashes_and_comes_back_is_used_again(_: Database) {
     let app = TestApp::new(Database::at(url)).await;
     let project = app.project(&app.admin().await, Media::Text).await;
     project.text_tasks(3).await;
+    let follow =
+        "subscription($id: ID!, $after: EventCursor) { taskEvents(projectId: $id, after: $after) { type cursor } }";
+    let variables = json!({ "id": project.id, "after": project.cursor().await });
+    let mut follower = project.manager.subscribe(follow, variables).await;
     let watch = project.watch().await;
     let crashing = server.clone();
     let answer = in_mid_request(&app, &project, move || crashing.crash()).await;
@@ -98,6 +103,8 @@ async fn a_server_that_crashes_and_comes_back_is_used_again(_: Database) {
         assert_eq!(answer.status, 503, "{case}: {:#}", answer.body);
         answer.assert_refused(case, "UNAVAILABLE", "");
     }
+    let statements = app.statements();
+    wait_until("the subscription looks in vain", async || app.statements() > statements).await;
     assert_eq!(app.http.get(app.url("/readyz")).send().await.unwrap().status(), 503);
     assert_eq!(app.http.get(app.url("/healthz")).send().await.unwrap().status(), 200);
     let returning = server.clone();
@@ -106,6 +113,8 @@ async fn a_server_that_crashes_and_comes_back_is_used_again(_: Database) {
     assert_eq!(app.http.get(app.url("/readyz")).send().await.unwrap().status(), 200);
     let made = project.create_tasks(json!([{ "data": { "text": "x" } }])).await;
     assert_eq!(made.get("createTasks.created"), 1);
+    let event = follower.event().await;
+    assert_eq!((&event["type"], &event["cursor"]), (&json!("TASK_CREATED"), &json!(project.cursor().await)));
     tokio::task::spawn_blocking(move || server.stop()).await.unwrap();
 }
 

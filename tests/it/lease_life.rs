@@ -8,7 +8,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Database, Media, Person, Project, TestApp, assert_counters, labeling::Screen, on_both_databases,
+    Answer, Database, Media, Person, Project, TestApp, assert_counters, labeling::Screen, on_both_databases, wait_until,
 };
 
 on_both_databases![

@@ -21,7 +21,9 @@ mod check_growth;
 mod claim_queue;
 mod command_line;
 mod error_docs;
+mod event_replay;
 mod event_streams;
+mod event_subscriptions;
 mod field_coverage;
 mod file_downloads;
 mod graphql_over_http_audit;
@@ -39,6 +41,7 @@ mod task_concurrency;
 mod task_list;
 mod tenant_isolation;
 mod user_accounts;
+mod websocket_protocol;
 
 use std::process::ExitCode;
 
@@ -63,7 +66,9 @@ fn main() -> ExitCode {
         claim_queue::trials(),
         command_line::trials(),
         error_docs::trials(),
+        event_replay::trials(),
         event_streams::trials(),
+        event_subscriptions::trials(),
         field_coverage::trials(),
         file_downloads::trials(),
         graphql_over_http_audit::trials(),
@@ -81,6 +86,7 @@ fn main() -> ExitCode {
         task_list::trials(),
         tenant_isolation::trials(),
         user_accounts::trials(),
+        websocket_protocol::trials(),
     ]
     .into_iter()
     .flatten()

@@ -9,7 +9,7 @@ use async_graphql::{
     Request, ServerError,
     parser::{
         parse_query,
-        types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
+        types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection},
     },
 };
 
@@ -87,6 +87,10 @@ impl Limits {
             return Ok(document); // executing says what is wrong with the name
         };
         variables::must_be_given(operation, &request.variables)?;
+        if !has_one_source(operation) {
+            let message = "a subscription has one field at its root, and not in a fragment";
+            return Err(refused(ErrorCode::BadUserInput, message));
+        }
         let measure = document::measure(&document, operation, &request.variables);
         for (what, found, limit) in [
             ("levels of fields", u64::from(measure.depth), u64::from(self.depth)),
@@ -116,9 +120,15 @@ fn operation<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Option
     operation.map(|operation| &operation.node)
 }
 
-/// Whether the operation that a request names only reads.
-pub(super) fn is_query(document: &ExecutableDocument, name: Option<&str>) -> bool {
-    operation(document, name).is_none_or(|operation| operation.ty == OperationType::Query)
+/// The type of the operation that a request names; when it names none, executing says so and does nothing.
+pub(super) fn operation_type(document: &ExecutableDocument, name: Option<&str>) -> OperationType {
+    operation(document, name).map_or(OperationType::Query, |operation| operation.ty)
+}
+
+/// The specification gives a subscription one field at its root. In a fragment the library would not see it.
+fn has_one_source(operation: &OperationDefinition) -> bool {
+    operation.ty != OperationType::Subscription
+        || matches!(&operation.selection_set.node.items[..], [item] if matches!(item.node, Selection::Field(_)))
 }
 
 /// The type of the operation that a request names; none when it does not parse or name one.

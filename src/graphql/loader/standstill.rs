@@ -10,10 +10,10 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
 };
 
-use futures::future::BoxFuture;
+use futures::{Stream, StreamExt, future::BoxFuture, stream};
 
 /// Batches that wait for their request to stand still. Clones are the same.
 #[derive(Clone, Default)]
@@ -34,17 +34,23 @@ impl Waiting {
     /// Runs an execution, sending the batches it waits for whenever it stands still.
     pub(in crate::graphql) async fn run<F: Future>(&self, execution: F) -> F::Output {
         let mut execution = pin!(execution);
-        poll_fn(|context| {
-            let noted = Arc::new(Noted { outer: context.waker().clone(), woken: AtomicBool::new(false) });
-            let waker = Waker::from(noted.clone());
-            let polled = execution.as_mut().poll(&mut Context::from_waker(&waker));
-            // Woken while it was polled: it only made room for others and has fields it has not come to yet.
-            if polled.is_pending() && !noted.woken.load(Ordering::Acquire) {
-                self.send();
-            }
-            polled
-        })
-        .await
+        poll_fn(|context| self.poll(context, |context| execution.as_mut().poll(context))).await
+    }
+
+    /// As [`Waiting::run`] for an execution with many results: between two of them there is nothing to send.
+    pub(in crate::graphql) fn run_stream<S: Stream + Unpin>(self, mut results: S) -> impl Stream<Item = S::Item> {
+        stream::poll_fn(move |context| self.poll(context, |context| results.poll_next_unpin(context)))
+    }
+
+    fn poll<T>(&self, context: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        let noted = Arc::new(Noted { outer: context.waker().clone(), woken: AtomicBool::new(false) });
+        let waker = Waker::from(noted.clone());
+        let polled = poll(&mut Context::from_waker(&waker));
+        // Woken while it was polled: it only made room for others and has fields it has not come to yet.
+        if polled.is_pending() && !noted.woken.load(Ordering::Acquire) {
+            self.send();
+        }
+        polled
     }
 }
 
@@ -67,9 +73,9 @@ impl Wake for Noted {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::atomic::AtomicUsize, task::Poll};
+    use std::sync::atomic::AtomicUsize;
 
-    use futures::{StreamExt, channel::oneshot, stream::FuturesUnordered};
+    use futures::{channel::oneshot, stream::FuturesUnordered};
 
     use super::*;
 

@@ -25,7 +25,7 @@ use crate::{
             words::{EditOutcome, EventType, TaskState},
         },
     },
-    live::{Position, Replay},
+    live::{Position, Replay, Told},
     repo::RepoError,
 };
 
@@ -45,7 +45,20 @@ pub(in crate::graphql) enum Event {
     SessionEvent(SessionEvent),
     ReviewEvent(ReviewEvent),
     ProjectEvent(ProjectEvent),
+    CursorMoved(CursorMoved),
     ResyncRequired(ResyncRequired),
+}
+
+impl Event {
+    /// What a follower is told; `now` is when a notice is given.
+    pub(in crate::graphql) fn told(project: ProjectId, now: DateTime<Utc>, told: Told) -> Self {
+        let notice = |cursor| Notice { project, cursor, at: now };
+        match told {
+            Told::Event(position) => Self::from(position),
+            Told::Moved(cursor) => Self::CursorMoved(CursorMoved(notice(cursor))),
+            Told::Resync { reason, cursor } => Self::ResyncRequired(ResyncRequired { notice: notice(cursor), reason }),
+        }
+    }
 }
 
 impl From<Position> for Event {
@@ -76,12 +89,7 @@ pub(in crate::graphql) struct EventPage {
 impl EventPage {
     pub(in crate::graphql) fn new(project: ProjectId, now: DateTime<Utc>, replay: Replay) -> Self {
         let Replay { resync, events, cursor, has_more } = replay;
-        let resync = resync.map(|reason| {
-            Event::ResyncRequired(ResyncRequired {
-                notice: Notice { project, cursor: cursor.clone(), at: now },
-                reason,
-            })
-        });
+        let resync = resync.map(|reason| Event::told(project, now, Told::Resync { reason, cursor: cursor.clone() }));
         let nodes = resync.into_iter().chain(events.into_iter().map(Event::from)).collect();
         Self { nodes, cursor: EventCursor::from(&cursor), has_more }
     }
@@ -394,6 +402,38 @@ struct Notice {
 impl Notice {
     fn id(&self) -> ID {
         format!("cur_{}", self.cursor).into()
+    }
+}
+
+/// There was nothing for you, but your position has moved: keep this cursor instead of the last one.
+pub(in crate::graphql) struct CursorMoved(Notice);
+
+#[Object]
+impl CursorMoved {
+    /// `cur_` and the cursor.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        self.0.id()
+    }
+
+    /// CURSOR_MOVED
+    #[graphql(name = "type")]
+    pub(in crate::graphql) async fn event_type(&self) -> EventType {
+        EventType::CursorMoved
+    }
+
+    /// Your position.
+    pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
+        EventCursor::from(&self.0.cursor)
+    }
+
+    /// When.
+    pub(in crate::graphql) async fn at(&self) -> DateTime<Utc> {
+        self.0.at
+    }
+
+    /// The project.
+    pub(in crate::graphql) async fn project_id(&self) -> ID {
+        self.0.project.to_string().into()
     }
 }
 

@@ -1,10 +1,12 @@
-//! `/graphql`, after the GraphQL-over-HTTP draft: <https://graphql.github.io/graphql-over-http/draft/>
+//! `/graphql`, after the GraphQL-over-HTTP draft: <https://graphql.github.io/graphql-over-http/draft/>; beside it the
+//! socket.
 
 mod request;
+mod websocket;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use async_graphql::{Response as GraphqlResponse, Value};
+use async_graphql::{Response as GraphqlResponse, ServerError, Value};
 use axum::{
     body::{Body, Bytes},
     extract::{ConnectInfo, State},
@@ -13,10 +15,11 @@ use axum::{
 };
 use bytes::BytesMut;
 use futures::StreamExt;
+pub(super) use websocket::connect;
 
 use crate::{
     domain::{limits, words::ErrorCode},
-    graphql::Caller,
+    graphql::{Caller, is_refused},
     http::{Server, auth, error::HttpError, negotiation::MediaType},
 };
 
@@ -67,12 +70,16 @@ async fn respond(
     }
     let caller = Caller { viewer, address: address.ip().to_string() };
     let response = server.api.execute(caller, request).await;
-    for error in &response.errors {
+    count(server, &response.errors);
+    write(&response, media_type)
+}
+
+fn count(server: &Server, errors: &[ServerError]) {
+    for error in errors {
         if let Some(Value::String(code)) = error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
             server.metrics().graphql_errors.with_label_values(&[code]).inc();
         }
     }
-    write(&response, media_type)
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, HttpError> {
@@ -97,9 +104,7 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, HttpError> {
 /// A response without data whose errors have no path was refused before it was executed: it has no `data` entry, and in
 /// the new media type the status says so.
 fn write(response: &GraphqlResponse, media_type: MediaType) -> Result<Response, HttpError> {
-    let refused = response.data == Value::Null
-        && !response.errors.is_empty()
-        && response.errors.iter().all(|error| error.path.is_empty());
+    let refused = is_refused(response);
     let status = match media_type {
         MediaType::GraphqlResponse if refused => StatusCode::BAD_REQUEST,
         MediaType::GraphqlResponse | MediaType::Json => StatusCode::OK,

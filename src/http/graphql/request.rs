@@ -13,7 +13,7 @@ pub(super) fn from_body(headers: &HeaderMap, body: &[u8]) -> Result<Request, Htt
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| HttpError::bad_request(format!("the body is not JSON: {error}")))?;
     match body {
-        Value::Object(parameters) => from_parameters(parameters),
+        Value::Object(parameters) => from_parameters(parameters).map_err(HttpError::bad_request),
         Value::Array(_) => Err(HttpError::bad_request("batches are off: send one request at a time")),
         _ => Err(HttpError::bad_request("the body must be a JSON object with query")),
     }
@@ -46,7 +46,7 @@ pub(super) fn from_query(query: &str) -> Result<Request, HttpError> {
         };
         parameters.insert(name, value);
     }
-    let request = from_parameters(parameters)?;
+    let request = from_parameters(parameters).map_err(HttpError::bad_request)?;
     if check_operation(&request).is_some_and(|operation| operation != OperationType::Query) {
         let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "send mutations by POST");
         return Err(error.with_header(header::ALLOW, HeaderValue::from_static("POST")));
@@ -54,28 +54,32 @@ pub(super) fn from_query(query: &str) -> Result<Request, HttpError> {
     Ok(request)
 }
 
-fn from_parameters(mut parameters: Map<String, Value>) -> Result<Request, HttpError> {
+/// Reads the parameters of a request as JSON, as every transport has them.
+///
+/// # Errors
+/// A sentence on what is malformed.
+pub(super) fn from_parameters(mut parameters: Map<String, Value>) -> Result<Request, String> {
     let Some(Value::String(query)) = parameters.remove("query") else {
-        return Err(HttpError::bad_request("query must be a string"));
+        return Err("query must be a string".to_owned());
     };
     let mut request = Request::new(query);
     match parameters.remove("operationName") {
         None | Some(Value::Null) => {}
         Some(Value::String(name)) => request.operation_name = Some(name),
-        Some(_) => return Err(HttpError::bad_request("operationName must be a string")),
+        Some(_) => return Err("operationName must be a string".to_owned()),
     }
     match parameters.remove("variables") {
         None | Some(Value::Null) => {}
         Some(variables @ Value::Object(_)) => request.variables = Variables::from_json(variables),
-        Some(_) => return Err(HttpError::bad_request("variables must be an object")),
+        Some(_) => return Err("variables must be an object".to_owned()),
     }
     match parameters.remove("extensions") {
         None | Some(Value::Null) => {}
         Some(extensions @ Value::Object(_)) => {
-            request.extensions = serde_json::from_value::<Extensions>(extensions)
-                .map_err(|error| HttpError::bad_request(format!("extensions: {error}")))?;
+            request.extensions =
+                serde_json::from_value::<Extensions>(extensions).map_err(|error| format!("extensions: {error}"))?;
         }
-        Some(_) => return Err(HttpError::bad_request("extensions must be an object")),
+        Some(_) => return Err("extensions must be an object".to_owned()),
     }
     Ok(request)
 }

@@ -50,6 +50,11 @@ impl Person {
         Answer::read(request.send().await.unwrap()).await
     }
 
+    /// The address of the GraphQL endpoint.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A request to the GraphQL endpoint of which the test sets the rest.
     pub(crate) fn request(&self, method: reqwest::Method) -> reqwest::RequestBuilder {
         self.http.request(method, &self.url).bearer_auth(&self.token)

@@ -53,10 +53,10 @@ impl Schema {
         lists.map(|(name, field)| format!("{name}.{}", field.name.node)).collect()
     }
 
-    /// Every argument of the queries and mutations that is an id, as `field.path.of.the.input`.
+    /// Every argument of the queries, mutations and subscriptions that is an id, as `field.path.of.the.input`.
     pub(crate) fn id_arguments(&self) -> BTreeSet<String> {
         let mut ids = BTreeSet::new();
-        for field in ["Query", "Mutation"].iter().flat_map(|object| &self.object(object).fields) {
+        for field in ["Query", "Mutation", "Subscription"].iter().flat_map(|object| &self.object(object).fields) {
             for argument in &field.node.arguments {
                 let name = argument.node.name.node.as_str();
                 let path = field.node.name.node.to_string();

@@ -1,5 +1,6 @@
 //! For each place of the schema that takes an id: a call that gives it one.
 
+use concord::domain::cursor::EventCursor;
 use serde_json::{Value, json};
 
 use crate::tenant_isolation::tenant::Tenant;
@@ -49,6 +50,11 @@ fn nodes(b: &Tenant) -> Vec<String> {
 
 fn project(b: &Tenant) -> Vec<String> {
     vec![b.project.id.clone()]
+}
+
+/// The cursor before everything that happened in a project.
+fn front(project: &str) -> String {
+    EventCursor::new(1, project.parse().unwrap(), vec![0; 8]).to_string()
 }
 
 fn annotator(b: &Tenant) -> Vec<String> {
@@ -114,6 +120,21 @@ pub(super) const CASES: &[Case] = &[
         ids: project,
         document: "query($id: ID!) { events(projectId: $id, first: 50) { nodes { id } } }",
         variables: |_, id| json!({ "id": id }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Subscription.taskEvents(projectId)",
+        ids: project,
+        document: "subscription($id: ID!, $after: EventCursor) { taskEvents(projectId: $id, after: $after) { id } }",
+        variables: |_, id| json!({ "id": id, "after": front(id) }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Subscription.taskEvents(taskId)",
+        ids: |b| b.tasks.clone(),
+        document: "subscription($project: ID!, $id: ID!, $after: EventCursor) {
+            taskEvents(projectId: $project, taskId: $id, after: $after) { id } }",
+        variables: |a, id| json!({ "project": a.project.id, "id": id, "after": front(&a.project.id) }),
         manager_gets: "NOT_FOUND",
     },
     Case {

@@ -1,0 +1,51 @@
+//! Following.
+
+use async_graphql::{Context, ID, Subscription};
+use futures::{StreamExt, stream::BoxStream};
+
+use crate::{
+    graphql::{
+        context::{Ctx, id},
+        error::ApiError,
+        types::{event::Event, scalars::EventCursor, words::EventType},
+    },
+    repo::Conn,
+    service::event::{self, Follow},
+};
+
+/// Following, over the socket at `/graphql/ws` (graphql-transport-ws). A subscription has one field.
+pub(super) struct Subscription;
+
+#[Subscription]
+impl Subscription {
+    /// What happens in a project, as it happens: only events about the task, or of the types, when they are given. Read
+    /// `eventCursor`, then the data, and follow from that cursor; after a break, from the cursor of the last event you got:
+    /// nothing is missed and nothing comes twice. Without `after` it begins now. Events of one task come in order.
+    ///
+    /// Every 30 seconds and after 1,000 events that you filtered out there is a `CursorMoved`, so that your cursor stays
+    /// fresh. When a cursor cannot be continued there is a `ResyncRequired`, and it goes on from now. Both pass every
+    /// filter.
+    ///
+    /// Ends with an error when you may not see the project any more. Codes: `UNAUTHENTICATED`, `NOT_FOUND`, `FORBIDDEN`,
+    /// `BAD_USER_INPUT`, `LIMIT_EXCEEDED`.
+    async fn task_events(
+        &self,
+        ctx: &Context<'_>,
+        project_id: ID,
+        task_id: Option<ID>,
+        types: Option<Vec<EventType>>,
+        after: Option<EventCursor>,
+    ) -> Result<BoxStream<'static, Result<Event, ApiError>>, ApiError> {
+        let (app, viewer) = (ctx.shared_app(), ctx.viewer()?.clone());
+        let project = id("projectId", &project_id)?;
+        let follow = Follow {
+            project,
+            task: task_id.map(|task| id("taskId", &task)).transpose()?,
+            types: types.map(|types| types.into_iter().map(Into::into).collect()),
+            after: after.map(|cursor| cursor.parse_at("after")).transpose()?,
+        };
+        let told = event::follow(app.clone(), viewer, follow).await?;
+        let event = move |told| Event::told(project, app.db.clock().process_now(), told);
+        Ok(told.map(move |told| Ok(event(told?))).boxed())
+    }
+}
