@@ -179,7 +179,7 @@ async fn a_lease_taken_away_is_lost_to_everything(database: Database) {
     }
     assert_eq!(project.stands(&task).await, "QUEUED [FREE]");
     let events = project.happened().await;
-    let reasons = events.iter().filter(|event| event["reason"] == "needed elsewhere").count();
+    let reasons = events.iter().filter(|event| event["why"] == "needed elsewhere").count();
     assert_eq!(reasons, 2, "both say why: {events:#?}");
 }
 

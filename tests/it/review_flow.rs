@@ -328,7 +328,7 @@ async fn a_finished_task_can_be_opened_again(database: Database) {
     let again = ana.claim(project).await;
     assert_eq!((again.task.as_str(), again.slot), (team.task.as_str(), Some(1)));
     let happened = project.happened().await;
-    assert!(happened.iter().any(|event| event["reason"] == "another look" && event["to"] == "REWORK"));
+    assert!(happened.iter().any(|event| event["why"] == "another look" && event["to"] == "REWORK"));
     assert_counters(&app, project).await;
 }
 

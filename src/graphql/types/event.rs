@@ -105,7 +105,7 @@ fn state(payload: &Value, key: &str) -> Option<TaskState> {
     Some(state.into())
 }
 
-fn reason(position: &Position) -> Option<&str> {
+fn why(position: &Position) -> Option<&str> {
     position.event.payload.get("reason")?.as_str()
 }
 
@@ -169,8 +169,8 @@ impl TaskEvent {
     }
 
     /// Why, as whoever caused it said.
-    async fn reason(&self) -> Option<&str> {
-        reason(&self.position)
+    async fn why(&self) -> Option<&str> {
+        why(&self.position)
     }
 
     /// Who caused it; null: the server itself.
@@ -229,8 +229,8 @@ impl SessionEvent {
     }
 
     /// Why it ended, as whoever ended it said.
-    async fn reason(&self) -> Option<&str> {
-        reason(&self.position)
+    async fn why(&self) -> Option<&str> {
+        why(&self.position)
     }
 
     /// Who caused it; null: the server itself.

@@ -134,8 +134,8 @@ impl Project {
     /// What happened so far, up to 200 events: type, task, slot and what is particular to it.
     pub(crate) async fn happened(&self) -> Vec<Value> {
         let query = "query($id: ID!) { events(projectId: $id, first: 200) { hasMore nodes { type
-            ... on TaskEvent { taskId from to reason }
-            ... on SessionEvent { taskId slot opened reason by { id } }
+            ... on TaskEvent { taskId from to why }
+            ... on SessionEvent { taskId slot opened why by { id } }
             ... on ReviewEvent { taskId review { id slot verdict } by { id } } } } }";
         let seen = self.manager.send(query, json!({ "id": self.id })).await;
         assert_eq!(seen.get("events.hasMore"), false);
