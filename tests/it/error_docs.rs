@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use concord::{domain::words::ErrorCode, service::ServiceError};
+use concord::{
+    domain::words::{ErrorCode, ProjectState},
+    service::ServiceError,
+};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
@@ -41,6 +44,10 @@ fn every_service_error() -> Vec<ServiceError> {
         ServiceError::invalid("field", "wrong"),
         ServiceError::limit("field", 1, "things"),
         ServiceError::transition("field", "not now"),
+        ServiceError::lease_lost("gone"),
+        ServiceError::Incomplete { field: "sessionId".into(), message: "not yet".into() },
+        ServiceError::Stale { field: "expectedRevision".into(), message: "older".into() },
+        ServiceError::ProjectPaused(ProjectState::Paused),
         ServiceError::TooLarge { limit_bytes: 1 },
         ServiceError::RateLimited { retry_after: std::time::Duration::from_secs(1) },
         ServiceError::Unavailable("away"),
@@ -50,6 +57,10 @@ fn every_service_error() -> Vec<ServiceError> {
         match error {
             ServiceError::Unauthenticated(_)
             | ServiceError::Forbidden(_)
+            | ServiceError::LeaseLost { .. }
+            | ServiceError::Incomplete { .. }
+            | ServiceError::Stale { .. }
+            | ServiceError::ProjectPaused(_)
             | ServiceError::NotFound { .. }
             | ServiceError::Invalid { .. }
             | ServiceError::LimitExceeded { .. }

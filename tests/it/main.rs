@@ -6,7 +6,10 @@
 mod harness;
 
 mod access_tokens;
+mod annotation_revisions;
+mod annotation_saving;
 mod asset_uploads;
+mod bad_input_annotations;
 mod bad_input_credentials;
 mod bad_input_documents;
 mod bad_input_ids;
@@ -17,6 +20,7 @@ mod bad_input_tasks;
 mod bad_input_templates;
 mod bad_input_transport;
 mod bad_input_uploads;
+mod blind_labeling;
 mod check_growth;
 mod command_line;
 mod error_docs;
@@ -30,6 +34,7 @@ mod page_walks;
 mod project_settings;
 mod schema_migration;
 mod sign_in;
+mod snapshots;
 mod statement_counts;
 mod task_concurrency;
 mod task_list;
@@ -44,7 +49,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         access_tokens::trials(),
+        annotation_revisions::trials(),
+        annotation_saving::trials(),
         asset_uploads::trials(),
+        bad_input_annotations::trials(),
         bad_input_credentials::trials(),
         bad_input_documents::trials(),
         bad_input_ids::trials(),
@@ -55,6 +63,7 @@ fn main() -> ExitCode {
         bad_input_templates::trials(),
         bad_input_transport::trials(),
         bad_input_uploads::trials(),
+        blind_labeling::trials(),
         check_growth::trials(),
         command_line::trials(),
         error_docs::trials(),
@@ -68,6 +77,7 @@ fn main() -> ExitCode {
         project_settings::trials(),
         schema_migration::trials(),
         sign_in::trials(),
+        snapshots::trials(),
         statement_counts::trials(),
         task_concurrency::trials(),
         task_list::trials(),
