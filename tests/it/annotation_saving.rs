@@ -226,7 +226,8 @@ async fn an_edit_of_an_older_state_waits_for_another_look(database: Database) {
     assert_eq!(stale["annotation"]["versionVector"], ana.seen(2), "with the state to look at");
     let looked = other.edit(moved(&id, &stale["annotation"]["versionVector"], 3.0)).await;
     assert_eq!(looked["outcome"], "APPLIED", "a rejected edit has used up no number: {looked:#}");
-    let future = other.edit(moved(&id, &ana.seen(9), 4.0)).await;
+    let ahead = json!({ "#": 1, ana.actor.as_str(): 9, other.actor.as_str(): 1 });
+    let future = other.edit(moved(&id, &ahead, 4.0)).await;
     assert_eq!((&future["code"], &future["field"]), (&json!("FUTURE_VERSION"), &json!("edits[0].update.base")));
 }
 

@@ -2,7 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use concord::repo::Conn;
+use concord::{
+    domain::{
+        ids::{ProjectId, SnapshotId},
+        words::SnapshotReason,
+    },
+    repo::{Conn, snapshot},
+};
 use serde_json::{Map, Value, json};
 
 use crate::harness::{Answer, Person, Project, TestApp, random_like};
@@ -67,6 +73,28 @@ impl TestApp {
         let fence = self.rows::<(i32,)>(&format!("SELECT review_epoch FROM task WHERE id = {task}")).await[0].0;
         let id = self.open_session(&project, &task, slot, &user, "REVIEWER", i64::from(fence)).await;
         self.session(id, i64::from(fence), person).await
+    }
+
+    /// Takes a snapshot of a slot's work as it is now; gives its id.
+    pub(crate) async fn snapshot(&self, task: &str, slot: i32) -> String {
+        let (project, version): (uuid::Uuid, i32) = {
+            let sql = format!("SELECT project_id, version FROM task WHERE id = {}", self.literal(task));
+            self.rows(&sql).await.remove(0)
+        };
+        let db = &self.use_cases().db;
+        let snapshot = snapshot::Snapshot {
+            id: SnapshotId::generate(),
+            task: task.parse().unwrap(),
+            slot,
+            project: ProjectId(project),
+            version,
+            reason: SnapshotReason::Submit,
+            by: None,
+            at: db.clock().process_now(),
+            fence: 1,
+        };
+        snapshot::take(db, &snapshot).await.unwrap();
+        snapshot.id.to_string()
     }
 
     /// The person opens the task a second time, as after a reload.
