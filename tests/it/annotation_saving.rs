@@ -26,7 +26,7 @@ on_both_databases![
     two_people_who_make_the_same_id_at_once_get_it_once,
 ];
 
-/// A project of pictures with a picture of 320 by 240 pixels, and ana at work on its task.
+/// A project of pictures with a picture of 640 by 480 pixels, and ana at work on its task.
 async fn at_work(app: &TestApp) -> (Project, String, Session) {
     let project = app.project(&app.admin().await, Media::Image).await;
     let task = picture_task(app, &project).await;
