@@ -357,6 +357,21 @@ pub async fn write(conn: &impl Conn, task: &Task) -> Result<(), RepoError> {
     Ok(())
 }
 
+/// Writes that something in a locked task changed: its version and time, nothing else.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn write_version(conn: &impl Conn, task: &Task) -> Result<(), RepoError> {
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::Version, task.version)
+        .value(Column::UpdatedAt, task.updated_at)
+        .and_where(Column::Id.eq(task.id.0))
+        .to_owned();
+    conn.execute(&update).await?;
+    Ok(())
+}
+
 /// All tasks but those a running import still hides.
 pub(super) fn shown() -> SelectStatement {
     Entity::find().filter_by(Column::ImportJob.is_null())

@@ -146,7 +146,7 @@ async fn write_about(
     let task = &locked.task;
     repo::insert_revisions(txn, &accepted.revisions).await?;
     repo::count_labels(txn, task.project, task.id, &accepted.labels).await?;
-    task_repo::write(txn, task).await?;
+    task_repo::write_version(txn, task).await?;
     let mut changes = Changes::new(task.project, accepted.revisions.first().and_then(|revision| revision.by));
     for revision in &accepted.revisions {
         let Some(annotation) = annotations.get(&revision.annotation) else { continue };

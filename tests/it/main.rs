@@ -6,7 +6,10 @@
 mod harness;
 
 mod access_tokens;
+mod annotation_revisions;
+mod annotation_saving;
 mod asset_uploads;
+mod bad_input_annotations;
 mod bad_input_credentials;
 mod bad_input_documents;
 mod bad_input_ids;
@@ -17,6 +20,7 @@ mod bad_input_tasks;
 mod bad_input_templates;
 mod bad_input_transport;
 mod bad_input_uploads;
+mod blind_labeling;
 mod check_growth;
 mod claim_queue;
 mod command_line;
@@ -36,6 +40,7 @@ mod review_flow;
 mod rolling_migration;
 mod schema_migration;
 mod sign_in;
+mod snapshots;
 mod statement_counts;
 mod task_concurrency;
 mod task_list;
@@ -51,7 +56,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
         access_tokens::trials(),
+        annotation_revisions::trials(),
+        annotation_saving::trials(),
         asset_uploads::trials(),
+        bad_input_annotations::trials(),
         bad_input_credentials::trials(),
         bad_input_documents::trials(),
         bad_input_ids::trials(),
@@ -62,6 +70,7 @@ fn main() -> ExitCode {
         bad_input_templates::trials(),
         bad_input_transport::trials(),
         bad_input_uploads::trials(),
+        blind_labeling::trials(),
         check_growth::trials(),
         claim_queue::trials(),
         command_line::trials(),
@@ -81,6 +90,7 @@ fn main() -> ExitCode {
         rolling_migration::trials(),
         schema_migration::trials(),
         sign_in::trials(),
+        snapshots::trials(),
         statement_counts::trials(),
         task_concurrency::trials(),
         task_list::trials(),

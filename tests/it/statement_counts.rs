@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Database, Media, Person, Project, TestApp, on_both_databases};
+use crate::harness::{
+    Answer, Database, Media, Person, Project, Session, TestApp, box_at, id_of, new_annotation, on_both_databases,
+};
 
 on_both_databases![
     statements_of_a_task_page_do_not_grow_with_its_rows,
@@ -10,6 +12,8 @@ on_both_databases![
     statements_of_nodes_do_not_grow_with_their_number,
     statements_of_a_change_do_not_grow_with_its_tasks,
     statements_of_uploads_grow_by_no_more_than_one_an_asset,
+    statements_of_a_save_do_not_grow_with_its_edits,
+    statements_of_annotations_and_their_events_do_not_grow_with_their_number,
 ];
 
 impl TestApp {
@@ -204,4 +208,83 @@ async fn statements_of_uploads_grow_by_no_more_than_one_an_asset(database: Datab
 
 async fn complete(project: &Project, ids: &[&str]) -> Answer {
     project.manager.mutate("completeUploads", json!({ "assetIds": ids }), "assets { id state }").await
+}
+
+/// Ana at work on a task with one picture, its template and assets read once before.
+async fn at_work(app: &TestApp) -> (Project, String, Session) {
+    let project = app.project(&app.admin().await, Media::Image).await;
+    let assets = app.ready_images(&project, 1).await;
+    let task = id_of(project.create_tasks(json!([{ "assetIds": assets }])).await.get("createTasks.tasks.0"));
+    let ana = app.person("ana").await;
+    project.set_member(&ana, json!("ANNOTATOR")).await.get("setMember.member");
+    let ana = app.at_work(&project, &task, &ana).await;
+    ana.edit(box_at(&new_annotation(), 1.0)).await;
+    settle(&project.manager).await;
+    (project, task, ana)
+}
+
+async fn statements_of_a_save_do_not_grow_with_its_edits(database: Database) {
+    let app = TestApp::new(database).await;
+    let (_, _, ana) = at_work(&app).await;
+    let mut cases = ["creations", "updates", "updates sent again", "refused"].map(|case| (case, Vec::new()));
+    for rows in [1, 50, 500] {
+        let ids: Vec<String> = (0..rows).map(|_| new_annotation()).collect();
+        let creations = json!(ids.iter().map(|id| box_at(id, 1.0)).collect::<Vec<_>>());
+        let update = |id: &String| json!({ "update": { "id": id, "base": ana.seen(1), "label": "dust" } });
+        let updates = json!(ids.iter().map(update).collect::<Vec<_>>());
+        let refused = json!(ids.iter().map(|_| box_at(&new_annotation(), -1.0)).collect::<Vec<_>>());
+        for ((case, counts), edits) in cases.iter_mut().zip([creations, updates.clone(), updates, refused]) {
+            let (statements, saved) = app.counted(ana.save(edits)).await;
+            let results = saved.get("saveAnnotations.results").as_array().unwrap();
+            let want = if *case == "refused" { "REJECTED" } else { "APPLIED" };
+            assert!(results.len() == rows && results.iter().all(|result| result["outcome"] == want), "{case}");
+            counts.push((rows, statements));
+        }
+    }
+    for (case, counts) in &cases {
+        print(&app.database, &format!("saveAnnotations, {case}"), counts);
+        assert!(
+            counts.iter().all(|(_, statements)| *statements == counts[0].1 && *statements <= 12),
+            "{case}: {counts:?}"
+        );
+    }
+    // With all that comes only now and then: the lease renewed, the text of an asset not read yet.
+    app.advance(std::time::Duration::from_secs(100));
+    settle(&ana.person).await;
+    let (statements, _) = app.counted(ana.save(json!([box_at(&new_annotation(), 1.0)]))).await;
+    print(&app.database, "saveAnnotations that renews the lease", &[(1, statements)]);
+    assert!(statements <= 12, "{statements}");
+}
+
+async fn statements_of_annotations_and_their_events_do_not_grow_with_their_number(database: Database) {
+    let app = TestApp::new(database).await;
+    let (project, task, ana) = at_work(&app).await;
+    for _ in 0..3 {
+        let many: Vec<Value> = (0..70).map(|_| box_at(&new_annotation(), 1.0)).collect();
+        ana.save(json!(many)).await.get("saveAnnotations");
+        app.snapshot(&task, 1).await;
+    }
+    let list = "query($id: ID!, $project: ID!, $first: Int!) { eventCursor(projectId: $project) task(id: $id) {
+        annotations(first: $first) { totalCount nodes { author { id } lastEditedBy { name } geometry { __typename }
+          revisions(first: 2) { totalCount nodes { by { id } content { label } } } } } } }";
+    let events = "query($id: ID!, $project: ID!, $first: Int!) { task(id: $id) { id } events(projectId: $project, first: $first) {
+        nodes { ... on AnnotationEvent { by { id } annotation { label author { id } lastEditedBy { id } geometry { __typename } } } } } }";
+    let snapshots = "query($id: ID!, $project: ID!, $first: Int!) { eventCursor(projectId: $project) task(id: $id) {
+        snapshots(first: $first) { totalCount nodes { payload task { id } by { id } } } } }";
+    for (case, query, sizes, most) in [
+        ("a page of annotations with their revisions", list, [5, 200], 10),
+        ("a page of events of annotations", events, [20, 200], 9),
+        ("a page of snapshots with what they show", snapshots, [1, 3], 8),
+    ] {
+        let mut counts = Vec::new();
+        for rows in sizes {
+            let variables = json!({ "id": task, "project": project.id, "first": rows });
+            counts.push((rows, app.counted(project.manager.send(query, variables)).await.0));
+        }
+        print(&app.database, case, &counts);
+        assert!(
+            counts.iter().all(|(_, statements)| *statements == counts[0].1 && *statements <= most),
+            "{case}: {counts:?}"
+        );
+    }
 }

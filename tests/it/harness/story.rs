@@ -79,6 +79,14 @@ impl Project {
         published
     }
 
+    /// Publishes a template with these tools.
+    pub(crate) async fn publish_tools(&self, tools: Value) {
+        let template = json!({ "projectId": self.id, "name": "What to label", "tools": tools });
+        let published =
+            self.manager.mutate("publishTemplate", json!({ "template": template }), "template { id }").await;
+        published.get("publishTemplate.template.id");
+    }
+
     /// Gives somebody a role, or takes them out (null).
     pub(crate) async fn set_member(&self, person: &Person, role: Value) -> Answer {
         let input = json!({ "projectId": self.id, "userId": person.id, "role": role });
