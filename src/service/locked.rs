@@ -187,7 +187,9 @@ impl Change {
                     slot.submitted_at = Some(*now);
                     slot.lease_expires_at = None;
                 }
-                (SlotState::Leased, _) => (slot.holder, slot.lease_expires_at) = (None, None),
+                (SlotState::Leased, SlotState::Free | SlotState::Skipped) => {
+                    (slot.holder, slot.lease_expires_at) = (None, None);
+                }
                 (SlotState::Submitted | SlotState::Accepted | SlotState::Rejected, SlotState::Free) => {
                     slot.reserved_for = slot.submitted_by.take();
                     slot.reserved_until = Some(*now + TimeDelta::seconds(i64::from(project.rework_hold_seconds)));

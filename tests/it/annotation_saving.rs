@@ -386,7 +386,7 @@ async fn a_reviewer_edits_what_is_under_review(database: Database) {
     ben.edit(box_at(&second, 1.0)).await;
     let rita = app.person("rita").await;
     project.set_member(&rita, json!("REVIEWER")).await.get("setMember");
-    let rita = app.reviewing(&project, &task, &rita).await;
+    let rita = app.reviewing(&project, &task, &[&ana, &ben], &rita).await;
     let in_slot = |slot: Value| {
         let mut edit = box_at(&new_annotation(), 3.0);
         edit["create"]["slot"] = slot;

@@ -106,7 +106,7 @@ async fn annotators_see_the_work_of_their_own_slot_only(database: Database) {
     let taken = scene.ana.edit(box_at(&scene.bens, 2.0)).await;
     assert_eq!((&taken["code"], &taken["annotation"]), (&json!("ID_TAKEN"), &Value::Null));
     // What was handed in stays one's own.
-    app.reviewing(&scene.project, &scene.task, &scene.project.manager).await;
+    app.reviewing(&scene.project, &scene.task, &[&scene.ana, &scene.ben], &scene.project.manager).await;
     assert_eq!(sees(&scene.ana.person, &scene).await, BTreeSet::from([1]));
 }
 

@@ -26,6 +26,7 @@ on_both_databases![
     a_submission_can_be_taken_back_before_its_review,
     archiving_ends_leases_for_good,
     every_turn_is_kept,
+    the_end_of_one_turn_leaves_the_others_alone,
     the_server_ends_by_itself_what_ran_out,
 ];
 
@@ -367,6 +368,27 @@ async fn every_turn_is_kept(database: Database) {
     let query = "query($id: ID!) { node(id: $id) { ... on Assignment { slot round } } }";
     let node = project.manager.send(query, json!({ "id": turns[0]["id"] })).await;
     assert_eq!((node.get("node.slot"), node.get("node.round")), (&json!(1), &json!(1)));
+}
+
+async fn the_end_of_one_turn_leaves_the_others_alone(database: Database) {
+    let app = TestApp::new(database).await;
+    let (project, task, ana) = one_task(&app, json!({ "overlap": 4 })).await;
+    let mut others = Vec::new();
+    for name in ["ben", "cleo", "dora"] {
+        let person = project.member(&app, name, "ANNOTATOR").await;
+        let screen = person.claim(&project).await;
+        others.push((person, screen));
+    }
+    let screen = ana.claim(&project).await;
+    ana.submit(&screen).await.get("submitTask");
+    others[0].0.skip(&others[0].1, "too dark").await.get("skipTask");
+    others[1].0.release(&others[1].1).await.get("releaseTask");
+    assert_eq!(project.stands(&task).await, "IN_PROGRESS [SKIPPED, FREE, LEASED, SUBMITTED]");
+    others[2].0.heartbeat(&others[2].1).await.text("heartbeat.expiresAt");
+    ana.withdraw(&task).await.get("withdrawSubmission");
+    others[2].0.submit(&others[2].1).await.get("submitTask");
+    assert_eq!(project.stands(&task).await, "IN_PROGRESS [SKIPPED, FREE, SUBMITTED, LEASED]");
+    assert_counters(&app, &project).await;
 }
 
 async fn the_server_ends_by_itself_what_ran_out(database: Database) {

@@ -1,7 +1,5 @@
 //! Work under a lease: a session on a slot, and what its user saves in it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use concord::{
     domain::{
         ids::{ProjectId, SnapshotId},
@@ -11,7 +9,7 @@ use concord::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Answer, Person, Project, TestApp, random_like};
+use crate::harness::{Answer, Person, Project, TestApp, labeling::Screen, random_like};
 
 /// A labeling session and the person whose it is.
 #[derive(Clone, Debug)]
@@ -20,59 +18,33 @@ pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) fence: i64,
     pub(crate) actor: String,
+    pub(crate) screen: Screen,
 }
 
-static SESSIONS: AtomicU64 = AtomicU64::new(0);
-
 impl TestApp {
-    /// Somebody takes the first free slot of a task; gives the session and its fence.
-    pub(crate) async fn leased(&self, project: &Project, task: &str, person: &Person) -> (String, i64) {
-        let (project, task, user) = (self.literal(&project.id), self.literal(task), self.literal(&person.id));
-        let free = format!(
-            "SELECT number, lease_epoch + 1 FROM task_slot WHERE task_id = {task} AND state = 'FREE' ORDER BY number"
-        );
-        let (slot, fence) = self.rows::<(i32, i32)>(&free).await.remove(0);
-        let end = self.seconds_from_now(900);
-        self.sql(&format!(
-            "UPDATE task_slot SET state = 'LEASED', lease_epoch = {fence}, holder_id = {user}, lease_expires_at = {end},
-               reserved_for = NULL WHERE task_id = {task} AND number = {slot}"
-        ))
-        .await;
-        self.sql(&format!("UPDATE task SET state = 'IN_PROGRESS' WHERE id = {task}")).await;
-        let turn = self.literal(&random_like("asgn_01h455vb4pex5vsknk084sn02q"));
-        self.sql(&format!(
-            "INSERT INTO assignment (id, task_id, slot, project_id, annotator_id, state, round, lease_epoch, started_at)
-             VALUES ({turn}, {task}, {slot}, {project}, {user}, 'LEASED', 1, {fence}, {end})"
-        ))
-        .await;
-        self.sql(&format!(
-            "UPDATE event_stream SET claimable = claimable - 1
-             WHERE project_id = {project} AND number = (SELECT stream FROM task WHERE id = {task})"
-        ))
-        .await;
-        let session = self.open_session(&project, &task, &format!("{slot}"), &user, "HOLDER", i64::from(fence)).await;
-        (session, i64::from(fence))
+    /// Somebody takes a slot of a task and opens it.
+    pub(crate) async fn at_work(&self, project: &Project, task: &str, person: &Person) -> Session {
+        let screen = person.try_claim_task(project, task).await.expect("a slot is free");
+        Session::of(person, screen)
     }
 
-    /// Somebody reviews a task: its leased slots count as handed in by their holders.
-    pub(crate) async fn reviewing(&self, project: &Project, task: &str, person: &Person) -> Session {
-        let (project, task, user) = (self.literal(&project.id), self.literal(task), self.literal(&person.id));
-        let end = self.seconds_from_now(900);
-        self.sql(&format!(
-            "UPDATE task_slot SET state = 'SUBMITTED', submitted_by = holder_id, submitted_at = lease_expires_at,
-               holder_id = NULL, lease_expires_at = NULL WHERE task_id = {task} AND state = 'LEASED'"
-        ))
-        .await;
-        self.sql(&format!(
-            "UPDATE task SET state = 'IN_REVIEW', reviewer_id = {user}, review_epoch = review_epoch + 1,
-               review_expires_at = {end} WHERE id = {task}"
-        ))
-        .await;
-        let slots = format!("SELECT count(*) FROM task_slot WHERE task_id = {task}");
-        let slot = if self.rows::<(i64,)>(&slots).await == [(1,)] { "1" } else { "NULL" };
-        let fence = self.rows::<(i32,)>(&format!("SELECT review_epoch FROM task WHERE id = {task}")).await[0].0;
-        let id = self.open_session(&project, &task, slot, &user, "REVIEWER", i64::from(fence)).await;
-        self.session(id, i64::from(fence), person).await
+    /// Somebody reviews a task: those at work hand theirs in, what nobody holds is skipped.
+    pub(crate) async fn reviewing(
+        &self,
+        project: &Project,
+        task: &str,
+        at_work: &[&Session],
+        person: &Person,
+    ) -> Session {
+        for session in at_work {
+            session.person.submit(&session.screen).await.get("submitTask");
+        }
+        let sam = project.member(self, "sam", "ANNOTATOR").await;
+        while let Ok(screen) = sam.try_claim_task(project, task).await {
+            sam.skip(&screen, "two are enough").await.get("skipTask");
+        }
+        let screen = person.try_claim_review(project, json!({ "taskId": task })).await.expect("it waits for a review");
+        Session::of(person, screen)
     }
 
     /// Takes a snapshot of a slot's work as it is now; gives its id.
@@ -99,39 +71,7 @@ impl TestApp {
 
     /// The person opens the task a second time, as after a reload.
     pub(crate) async fn second_screen(&self, project: &Project, task: &str, first: &Session) -> Session {
-        let (project, task, user) = (self.literal(&project.id), self.literal(task), self.literal(&first.person.id));
-        let id = self.open_session(&project, &task, "1", &user, "HOLDER", first.fence).await;
-        self.session(id, first.fence, &first.person).await
-    }
-
-    async fn open_session(&self, project: &str, task: &str, slot: &str, user: &str, role: &str, fence: i64) -> String {
-        let id = random_like("sess_01h455vb4pex5vsknk084sn02q");
-        let (row, end) = (self.literal(&id), self.seconds_from_now(1_800));
-        let actor = format!("actor{:03}", SESSIONS.fetch_add(1, Ordering::Relaxed));
-        self.sql(&format!(
-            "INSERT INTO labeling_session (id, task_id, slot, project_id, user_id, actor, role, fence, created_at, expires_at)
-             VALUES ({row}, {task}, {slot}, {project}, {user}, '{actor}', '{role}', {fence}, {end}, {end})"
-        ))
-        .await;
-        id
-    }
-
-    /// A session as its user works with it.
-    pub(crate) async fn session(&self, id: String, fence: i64, person: &Person) -> Session {
-        let actor = format!("SELECT actor FROM labeling_session WHERE id = {}", self.literal(&id));
-        let (actor,) = self.rows::<(String,)>(&actor).await.remove(0);
-        Session { person: person.clone(), id, fence, actor }
-    }
-
-    /// Somebody takes a task and opens it.
-    pub(crate) async fn at_work(&self, project: &Project, task: &str, person: &Person) -> Session {
-        let (id, fence) = self.leased(project, task, person).await;
-        self.session(id, fence, person).await
-    }
-
-    fn seconds_from_now(&self, seconds: i64) -> String {
-        let at = self.use_cases().db.clock().process_now() + chrono::TimeDelta::seconds(seconds);
-        format!("'{}'", at.to_rfc3339_opts(chrono::SecondsFormat::Micros, false))
+        self.at_work(project, task, &first.person).await
     }
 }
 
@@ -141,6 +81,11 @@ const RESULT: &str = "annotationId outcome repeated fields code field message an
     geometry { __typename ... on BoundingBox { x y width height rotation } ... on TextSpan { start end text } } }";
 
 impl Session {
+    fn of(person: &Person, screen: Screen) -> Self {
+        let Screen { session, fence, actor, .. } = screen.clone();
+        Self { person: person.clone(), id: session, fence, actor, screen }
+    }
+
     /// Saves edits.
     pub(crate) async fn save(&self, edits: Value) -> Answer {
         self.save_under(self.fence, edits).await
