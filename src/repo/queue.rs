@@ -186,13 +186,22 @@ pub struct Leased {
     pub task_state: TaskState,
 }
 
+/// What becomes of a task that another transaction holds right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It is passed over.
+    Skip,
+    /// It is waited for.
+    Wait,
+}
+
 /// Leases the first slot of `place` that the person may hold.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn lease(conn: &impl Conn, claimer: Claimer, place: Place) -> Result<Option<Leased>, RepoError> {
+pub async fn lease(conn: &impl Conn, claimer: Claimer, place: Place, held: Held) -> Result<Option<Leased>, RepoError> {
     use task_slot::Column as C;
-    let pick = CommonTableExpression::new().table_name("pick").query(walk(conn, claimer, place)).to_owned();
+    let pick = CommonTableExpression::new().table_name("pick").query(walk(conn, claimer, place, held)).to_owned();
     let picked = Query::select().columns(["task_id", "number"]).from("pick").to_owned();
     // In a function, else PostgreSQL would give it the name of the slot's own state.
     // The task's state before this change: nothing but a change of this very task, which is locked, could move it.
@@ -223,7 +232,7 @@ pub async fn lease(conn: &impl Conn, claimer: Claimer, place: Place) -> Result<O
 }
 
 /// The first free slot of `place` that the person may hold, its task locked.
-fn walk(conn: &impl Conn, claimer: Claimer, place: Place) -> SelectStatement {
+fn walk(conn: &impl Conn, claimer: Claimer, place: Place, held: Held) -> SelectStatement {
     use task_slot::Column as C;
     let Claimer { project, user, .. } = claimer;
     let mut select = Query::select();
@@ -257,16 +266,16 @@ fn walk(conn: &impl Conn, claimer: Claimer, place: Place) -> SelectStatement {
     if claimer.overlaps {
         select.and_where(Expr::exists(own_slots(user)).not());
     }
-    let behavior = if matches!(place, Place::Task(_)) { None } else { Some(LockBehavior::SkipLocked) };
-    match behavior {
-        Some(behavior) if !conn.is_sqlite() => {
-            select.lock_with_tables_behavior(LockType::Update, [task::Entity], behavior);
-        }
-        _ => {
-            select.lock_with_tables(LockType::Update, [task::Entity]);
-        }
-    }
+    lock_task(conn, &mut select, held);
     select
+}
+
+fn lock_task(conn: &impl Conn, select: &mut SelectStatement, held: Held) {
+    if held == Held::Skip && !conn.is_sqlite() {
+        select.lock_with_tables_behavior(LockType::Update, [task::Entity], LockBehavior::SkipLocked);
+    } else {
+        select.lock_with_tables(LockType::Update, [task::Entity]);
+    }
 }
 
 /// Turns after which a task is not offered to the same person again in its round: it was skipped; what was handed in is
@@ -318,20 +327,23 @@ pub async fn is_empty(conn: &impl Conn, project: ProjectId) -> Result<bool, Repo
     Ok(conn.query_one(&any).await?.is_none())
 }
 
-/// Locks the first task that waits for a review the person may give: the highest priority first, or one task by name.
+/// Locks the first task that waits for a review the person may give: the highest priority first.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn reviewable(conn: &impl Conn, project: ProjectId, user: UserId) -> Result<Option<Task>, RepoError> {
+pub async fn reviewable(
+    conn: &impl Conn,
+    project: ProjectId,
+    user: UserId,
+    held: Held,
+) -> Result<Option<Task>, RepoError> {
     let mut select = waiting_for_review(project);
     select
         .and_where(Expr::exists(worked(user)).not())
         .order_by(task::Column::Priority, Order::Desc)
         .order_by(task::Column::Id, Order::Asc)
         .limit(1);
-    if !conn.is_sqlite() {
-        select.lock_with_tables_behavior(LockType::Update, [task::Entity], LockBehavior::SkipLocked);
-    }
+    lock_task(conn, &mut select, held);
     sql::one::<task::Model, _>(conn, &select).await
 }
 
@@ -442,9 +454,7 @@ pub async fn end_reservations(conn: &impl Conn, limit: u64) -> Result<u64, RepoE
         .and_where(Expr::col((task_slot::Entity, C::ReservedFor)).is_not_null())
         .cond_where(Condition::any().add(over()).add(gone()))
         .limit(limit);
-    if !conn.is_sqlite() {
-        walk.lock_with_tables_behavior(LockType::Update, [task::Entity], LockBehavior::SkipLocked);
-    }
+    lock_task(conn, &mut walk, Held::Skip);
     let over = CommonTableExpression::new().table_name("pick").query(walk).to_owned();
     let picked = Query::select().columns(["task_id", "number"]).from("pick").to_owned();
     let update = Query::update()

@@ -17,7 +17,7 @@ use crate::{
     repo::{
         RepoError, Txn, assignment,
         assignment::NewAssignment,
-        queue::{self, Claimer, Desk, Leased, Place},
+        queue::{self, Claimer, Desk, Held, Leased, Place},
         session::{self, NewSession, Session},
         slot::Slot,
         task as task_repo,
@@ -150,10 +150,10 @@ async fn find(
         lease_seconds: desk.project.lease_seconds,
     };
     if let Some(task) = claim.task {
-        return Ok(queue::lease(txn, claimer, Place::Task(task)).await?);
+        return Ok(queue::lease(txn, claimer, Place::Task(task), Held::Wait).await?);
     }
     if desk.reserved
-        && let Some(leased) = queue::lease(txn, claimer, Place::Reserved).await?
+        && let Some(leased) = queue::lease(txn, claimer, Place::Reserved, Held::Wait).await?
     {
         return Ok(Some(leased));
     }

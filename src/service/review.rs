@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        ids::{ReviewId, SessionId, TaskId},
+        ids::{ProjectId, ReviewId, SessionId, TaskId, UserId},
         life_cycle::Event,
         limits,
         permission::Action,
@@ -15,7 +15,15 @@ use crate::{
             EventType, NoTaskReason, ProjectState, ReviewVerdict, SessionRole, SlotState, SnapshotReason, TaskState,
         },
     },
-    repo::{Txn, queue, review as repo, review::Review, session, session::Session, task::Task},
+    repo::{
+        Txn,
+        queue::{self, Held},
+        review as repo,
+        review::Review,
+        session,
+        session::Session,
+        task::Task,
+    },
     service::{
         App, ServiceError, Viewer,
         claim::{self, Claim, Claimed, Screen},
@@ -83,7 +91,7 @@ async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Option<C
     let locked = match named {
         Some(locked) if locked.task.state == TaskState::Submitted => Some(locked),
         Some(_) => return Ok(Some(Err(NoTaskReason::NotAvailable))),
-        None => match queue::reviewable(&txn, claim.project, viewer.user.id).await? {
+        None => match next_review(&txn, claim.project, viewer.user.id).await? {
             Some(task) => Locked::around(&txn, viewer, task).await?,
             None => None,
         },
@@ -105,6 +113,16 @@ async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Option<C
     };
     written.commit(app, txn).await?;
     Ok(Some(Ok(opened)))
+}
+
+/// The next task to judge; one that somebody else holds right now only when nothing else is left.
+async fn next_review(txn: &Txn, project: ProjectId, user: UserId) -> Result<Option<Task>, ServiceError> {
+    match queue::reviewable(txn, project, user, Held::Skip).await? {
+        None if !queue::has_no_review(txn, project).await? => {
+            Ok(queue::reviewable(txn, project, user, Held::Wait).await?)
+        }
+        found => Ok(found),
+    }
 }
 
 /// A review is of one slot when only one waits for a verdict.

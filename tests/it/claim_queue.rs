@@ -3,12 +3,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::future::join_all;
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use crate::harness::{
     Database, Media, Project, TestApp, assert_counters,
     labeling::{Screen, claimed},
-    on_both_databases,
+    on_both_databases, wait_until,
 };
 
 on_both_databases![
@@ -25,7 +26,9 @@ on_both_databases![
     a_task_can_be_claimed_by_name,
     a_holder_opens_a_second_screen_under_the_same_fence,
     a_reloaded_screen_finds_its_sessions,
-    who_may_not_label_claims_nothing,
+    who_may_not_label_claims_nothing;
+    only postgres:
+    nobody_is_sent_away_while_somebody_else_looks_at_the_last_task,
 ];
 
 async fn project(app: &TestApp, overlap: i32) -> Project {
@@ -285,4 +288,35 @@ async fn who_may_not_label_claims_nothing(database: Database) {
     project.set_member(&ana, json!(null)).await.get("setMember");
     ana.heartbeat(&screen).await.assert_error("NOT_FOUND", "sessionId");
     ana.submit(&screen).await.assert_error("NOT_FOUND", "sessionId");
+}
+
+async fn nobody_is_sent_away_while_somebody_else_looks_at_the_last_task(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = project(&app, 1).await;
+    let [task] = project.text_tasks(1).await.try_into().unwrap();
+    let (ana, rita) = (project.member(&app, "ana", "ANNOTATOR").await, project.member(&app, "rita", "REVIEWER").await);
+    let hold = async || {
+        let txn = app.use_cases().db.begin().await.unwrap();
+        let touched = format!("UPDATE task SET version = version WHERE id = {}", app.literal(&task));
+        txn.execute_unprepared(&touched).await.unwrap();
+        txn
+    };
+    let waits = async || {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+          AND wait_event_type = 'Lock'";
+        wait_until("the claim to wait", async || app.rows::<(i64,)>(waiting).await == [(1,)]).await;
+    };
+    let txn = hold().await;
+    let (screen, ()) = futures::join!(ana.try_claim(&project), async {
+        waits().await;
+        txn.commit().await.unwrap();
+    });
+    let screen = screen.expect("it was only looked at");
+    ana.submit(&screen).await.get("submitTask");
+    let txn = hold().await;
+    let (review, ()) = futures::join!(rita.try_claim_review(&project, json!({})), async {
+        waits().await;
+        txn.commit().await.unwrap();
+    });
+    review.expect("it was only looked at");
 }
