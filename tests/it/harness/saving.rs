@@ -32,7 +32,8 @@ impl TestApp {
             "SELECT number, lease_epoch + 1 FROM task_slot WHERE task_id = {task} AND state = 'FREE' ORDER BY number"
         );
         let (slot, fence) = self.rows::<(i32, i32)>(&free).await.remove(0);
-        let end = self.seconds_from_now(900);
+        let lease = format!("SELECT CAST(lease_seconds AS bigint) FROM project WHERE id = {project}");
+        let end = self.seconds_from_now(self.rows::<(i64,)>(&lease).await[0].0);
         self.sql(&format!(
             "UPDATE task_slot SET state = 'LEASED', lease_epoch = {fence}, holder_id = {user}, lease_expires_at = {end},
                reserved_for = NULL WHERE task_id = {task} AND number = {slot}"
