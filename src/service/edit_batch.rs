@@ -286,13 +286,13 @@ impl<'b> Batch<'b> {
         new: NewAnnotation,
     ) -> Result<(Option<Annotation>, Edit<Geometry>), Rejection> {
         let slot = self.slot_for(new.slot)?;
-        if self.annotations.get(&id).is_some_and(|found| found.task != self.locked.task.id || found.slot != slot) {
-            return Err(edit::id_taken());
-        }
         let no_tool = || Rejection::new(ErrorCode::BadUserInput, "tool", "the template of the task has no such tool");
         let tool = self.canvas.tool(&new.tool).ok_or_else(no_tool)?;
         let asset = self.canvas.place(tool.kind, new.asset)?;
         let attributes = new.attributes.map(object).transpose()?.unwrap_or_default();
+        if self.annotations.get(&id).is_some_and(|found| found.task != self.locked.task.id || found.slot != slot) {
+            return Err(edit::id_taken());
+        }
         let geometry = new.geometry.canonical();
         let said = json!({
             "slot": slot, "asset": asset.map(|asset| asset.to_string()), "tool": new.tool, "label": new.label,

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Database, Media, Project, TestApp, on_both_databases, sdl::Schema};
+use crate::harness::{
+    Answer, Database, Media, Project, Session, TestApp, new_annotation, on_both_databases, sdl::Schema,
+};
 
 on_both_databases![
     every_id_argument_of_the_schema_has_a_case,
@@ -25,7 +27,7 @@ const NOT_FOUND: Unknown = Unknown::NotFound;
 
 /// One place for an id: its path in the schema, its field in errors, the kind of id, what an unknown one gives, and a
 /// document with the id as `$id`.
-const PLACES: [(&str, &str, &str, Unknown, &str); 24] = [
+const PLACES: &[(&str, &str, &str, Unknown, &str)] = &[
     ("node.id", "id", "task", Null("node"), "query($id: ID!) { node(id: $id) { id } }"),
     ("nodes.ids", "ids[0]", "asset", Null("nodes.0"), "query($id: ID!) { nodes(ids: [$id]) { id } }"),
     ("project.id", "id", "proj", Null("project"), "query($id: ID!) { project(id: $id) { id } }"),
@@ -158,6 +160,48 @@ const PLACES: [(&str, &str, &str, Unknown, &str); 24] = [
         "mutation($id: ID!, $task: ID!) { updateTasks(input: { taskIds: [$task], priority: 7, reservedForUserId: $id }) { tasks { id } } }",
     ),
     (
+        "saveAnnotations.sessionId",
+        "sessionId",
+        "sess",
+        NOT_FOUND,
+        "mutation($id: ID!, $annotation: ID!, $seen: VersionVector!) { saveAnnotations(input: { sessionId: $id, fence: 1, edits: [{ delete: { id: $annotation, base: $seen } }] }) { task { id } } }",
+    ),
+    (
+        "saveAnnotations.edits.create.id",
+        "edits[0].create.id",
+        "ann",
+        Null("saveAnnotations.results.0.annotation"),
+        "mutation($id: ID!, $session: ID!) { saveAnnotations(input: { sessionId: $session, fence: 1, edits: [{ create: { id: $id, tool: \"Circles\", label: \"cell\", geometry: { textSpan: { start: 0, end: 4, text: \"cell\" } } } }] }) { results { annotation { id } } } }",
+    ),
+    (
+        "saveAnnotations.edits.create.assetId",
+        "edits[0].create.assetId",
+        "asset",
+        Null("saveAnnotations.results.0.annotation"),
+        "mutation($id: ID!, $session: ID!, $annotation: ID!) { saveAnnotations(input: { sessionId: $session, fence: 1, edits: [{ create: { id: $annotation, assetId: $id, tool: \"Words\", label: \"cell\", geometry: { textSpan: { start: 0, end: 4, text: \"cell\" } } } }] }) { results { annotation { id } } } }",
+    ),
+    (
+        "saveAnnotations.edits.update.id",
+        "edits[0].update.id",
+        "ann",
+        Null("saveAnnotations.results.0.annotation"),
+        "mutation($id: ID!, $session: ID!, $seen: VersionVector!) { saveAnnotations(input: { sessionId: $session, fence: 1, edits: [{ update: { id: $id, base: $seen, label: \"dust\" } }] }) { results { annotation { id } } } }",
+    ),
+    (
+        "saveAnnotations.edits.delete.id",
+        "edits[0].delete.id",
+        "ann",
+        Null("saveAnnotations.results.0.annotation"),
+        "mutation($id: ID!, $session: ID!, $seen: VersionVector!) { saveAnnotations(input: { sessionId: $session, fence: 1, edits: [{ delete: { id: $id, base: $seen } }] }) { results { annotation { id } } } }",
+    ),
+    (
+        "saveAnnotations.edits.restore.id",
+        "edits[0].restore.id",
+        "ann",
+        Null("saveAnnotations.results.0.annotation"),
+        "mutation($id: ID!, $session: ID!, $seen: VersionVector!) { saveAnnotations(input: { sessionId: $session, fence: 1, edits: [{ restore: { id: $id, base: $seen } }] }) { results { annotation { id } } } }",
+    ),
+    (
         "archiveTasks.taskIds",
         "taskIds[1]",
         "task",
@@ -183,7 +227,12 @@ impl Scene {
         let task = project.text_tasks(1).await.remove(0);
         let asset = app.upload(&project, "a.txt", "text/plain", b"hello").await;
         let ana = app.person("ana").await;
-        let known = json!({ "project": project.id, "task": task, "asset": asset, "user": ana.id });
+        let Session { id: session, fence, .. } = app.at_work(&project, &task, &project.manager).await;
+        assert_eq!(fence, 1);
+        let known = json!({
+            "project": project.id, "task": task, "asset": asset, "user": ana.id, "session": session,
+            "annotation": new_annotation(), "seen": { "#": 1 },
+        });
         Self { app, project, known }
     }
 
@@ -202,7 +251,7 @@ async fn every_id_argument_of_the_schema_has_a_case(_: Database) {
 async fn a_malformed_id_is_bad_input_at_its_field(database: Database) {
     let scene = Scene::new(database).await;
     let watch = scene.project.watch().await;
-    for (path, field, kind, _, document) in &PLACES {
+    for (path, field, kind, _, document) in PLACES {
         let other = if *kind == "user" { "proj" } else { "user" };
         // `node` takes every kind there is.
         let other = if path.starts_with("node") { "cat" } else { other };
@@ -231,7 +280,7 @@ async fn a_malformed_id_is_bad_input_at_its_field(database: Database) {
 async fn an_unknown_id_is_not_found_or_null(database: Database) {
     let scene = Scene::new(database).await;
     let watch = scene.project.watch().await;
-    for (path, field, kind, unknown, document) in &PLACES {
+    for (path, field, kind, unknown, document) in PLACES {
         let answer = scene.send(document, &json!(format!("{kind}_{SUFFIX}"))).await;
         match unknown {
             Unknown::NotFound => watch.refused(path, &answer, "NOT_FOUND", field).await,

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use concord::domain::cursor::EventCursor;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Database, Media, Person, Project, TestApp, on_both_databases, sdl::Schema};
+use crate::harness::{
+    Answer, Database, Media, Person, Project, TestApp, new_annotation, on_both_databases, sdl::Schema, span,
+};
 
 on_both_databases![
     every_list_of_the_schema_has_a_case,
-    a_page_has_one_end_and_at_most_200_rows,
+    a_page_has_one_end_and_so_many_rows_at_most,
     a_cursor_is_good_for_its_own_list_only,
     a_page_of_events_is_bounded_too,
 ];
@@ -18,7 +20,7 @@ on_both_databases![
 const PAGE: &str = "first: $first, after: $after, last: $last, before: $before";
 
 /// A list: where it is in the schema, how to ask for it (`PAGE` stands for the arguments), where it is in the answer.
-const LISTS: [(&str, &str, &str); 9] = [
+const LISTS: [(&str, &str, &str); 12] = [
     ("Query.users", "users(PAGE) {ROWS}", "users"),
     ("Query.projects", "projects(PAGE) {ROWS}", "projects"),
     ("Query.tasks", "tasks(projectId: $project, PAGE) {ROWS}", "tasks"),
@@ -28,6 +30,13 @@ const LISTS: [(&str, &str, &str); 9] = [
     ("Project.members", "project(id: $project) { members(PAGE) {ROWS} }", "project.members"),
     ("Project.assets", "project(id: $project) { assets(PAGE) {ROWS} }", "project.assets"),
     ("Task.assets", "task(id: $task) { assets(PAGE) {ROWS} }", "task.assets"),
+    ("Task.annotations", "task(id: $task) { annotations(PAGE) {ROWS} }", "task.annotations"),
+    ("Task.snapshots", "task(id: $task) { snapshots(PAGE) {ROWS} }", "task.snapshots"),
+    (
+        "Annotation.revisions",
+        "node(id: $annotation) { ... on Annotation { revisions(PAGE) {ROWS} } }",
+        "node.revisions",
+    ),
 ];
 
 /// A project of which every list has a row.
@@ -35,6 +44,7 @@ struct Scene {
     app: TestApp,
     project: Project,
     task: String,
+    annotation: String,
 }
 
 impl Scene {
@@ -44,7 +54,13 @@ impl Scene {
         let asset = app.upload(&project, "a.txt", "text/plain", b"hello").await;
         let made = project.create_tasks(json!([{ "assetIds": [asset] }])).await;
         let task = made.text("createTasks.tasks.0.id");
-        Self { app, project, task }
+        let ana = app.person("ana").await;
+        project.set_member(&ana, json!("ANNOTATOR")).await.get("setMember.member");
+        let annotation = new_annotation();
+        let saved = app.at_work(&project, &task, &ana).await.edit(span(&annotation, 0, "hello")).await;
+        assert_eq!(saved["outcome"], "APPLIED");
+        app.snapshot(&task, 1).await;
+        Self { app, project, task, annotation }
     }
 
     fn manager(&self) -> &Person {
@@ -52,14 +68,22 @@ impl Scene {
     }
 
     async fn page(&self, list: &str, arguments: Value) -> Answer {
-        let declared = ["project: ID!", "task: ID!", "first: Int", "after: String", "last: Int", "before: String"];
+        let declared = [
+            "project: ID!",
+            "task: ID!",
+            "annotation: ID!",
+            "first: Int",
+            "after: String",
+            "last: Int",
+            "before: String",
+        ];
         let used = |declared: &&&str| {
             let (name, _) = declared.split_once(':').unwrap();
             PAGE.contains(&format!("${name}")) || list.contains(&format!("${name}"))
         };
         let declared: Vec<String> = declared.iter().filter(used).map(|variable| format!("${variable}")).collect();
         let selection = list.replace("PAGE", PAGE).replace("{ROWS}", "{ edges { cursor } }");
-        let mut variables = json!({ "project": self.project.id, "task": self.task });
+        let mut variables = json!({ "project": self.project.id, "task": self.task, "annotation": self.annotation });
         variables.as_object_mut().unwrap().extend(arguments.as_object().unwrap().clone());
         self.manager().send(&format!("query({}) {{ {selection} }}", declared.join(", ")), variables).await
     }
@@ -70,13 +94,15 @@ async fn every_list_of_the_schema_has_a_case(_: Database) {
     assert_eq!(cases, Schema::read().connections());
 }
 
-async fn a_page_has_one_end_and_at_most_200_rows(database: Database) {
+async fn a_page_has_one_end_and_so_many_rows_at_most(database: Database) {
     let scene = Scene::new(database).await;
     let watch = scene.project.watch().await;
-    for (_, list, _) in LISTS {
+    for (place, list, _) in LISTS {
+        let most = if place == "Task.annotations" { 1_000 } else { 200 };
+        assert_eq!(scene.page(list, json!({ "first": most })).await.code(), "", "{list}");
         for (case, field, arguments) in [
-            ("201 from the front", "first", json!({ "first": 201 })),
-            ("201 from the back", "last", json!({ "last": 201 })),
+            ("one more from the front", "first", json!({ "first": most + 1 })),
+            ("one more from the back", "last", json!({ "last": most + 1 })),
             ("-1 from the front", "first", json!({ "first": -1 })),
             ("-1 from the back", "last", json!({ "last": -1 })),
             ("both ends", "first", json!({ "first": 1, "last": 1 })),

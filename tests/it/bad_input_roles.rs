@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Database, Media, Person, Project, TestApp, on_both_databases, sdl::Schema};
+use crate::harness::{
+    Database, Media, Person, Project, Session, TestApp, new_annotation, on_both_databases, sdl::Schema, span,
+};
 
 on_both_databases![
     every_mutation_has_a_case,
     mutations_of_managers_are_forbidden_below_and_unseen_outside,
     mutations_of_admins_are_forbidden_to_others,
     nobody_touches_what_is_somebody_elses_own,
+    nobody_works_in_the_session_of_somebody_else,
     nothing_is_done_for_nobody,
 ];
 
@@ -38,6 +41,9 @@ const OF_ONESELF: [(&str, &str); 4] = [
     ("revokeAccessToken", "token { id }"),
 ];
 
+/// Mutations under a session of one's own, which takes an annotator: of nobody else is it one.
+const OF_HOLDERS: [(&str, &str); 1] = [("saveAnnotations", "results { outcome }")];
+
 /// The only one that takes nobody.
 const OF_ANYBODY: &str = "signIn";
 
@@ -45,6 +51,8 @@ const OF_ANYBODY: &str = "signIn";
 struct Scene {
     app: TestApp,
     project: Project,
+    /// Who holds the task's slot.
+    holder: Person,
     inputs: Value,
 }
 
@@ -57,6 +65,9 @@ impl Scene {
         assert_eq!(app.put(&upload.text("requestUploads.uploads.0.url"), "hello").await.status(), 204);
         let asset = upload.text("requestUploads.uploads.0.assetId");
         let eve = app.person("eve").await;
+        let holder = app.person("holder").await;
+        project.set_member(&holder, json!("ANNOTATOR")).await.get("setMember");
+        let Session { id: session, fence, .. } = app.at_work(&project, &task, &holder).await;
         let tool = json!({ "name": "Words", "kind": "TEXT_SPAN", "labels": [{ "name": "cell" }] });
         let file = json!({ "fileName": "b.txt", "contentType": "text/plain", "sizeBytes": 1 });
         let inputs = json!({
@@ -68,6 +79,7 @@ impl Scene {
             "createTasks": { "projectId": project.id, "tasks": [{ "data": { "text": "x" } }] },
             "updateTasks": { "taskIds": [task], "priority": 7 },
             "archiveTasks": { "taskIds": [task], "archived": true },
+            "saveAnnotations": { "sessionId": session, "fence": fence, "edits": [span(&new_annotation(), 0, "cell")] },
             "createUser": { "email": "new@example.com", "name": "New" },
             "createProject": { "name": "Mine", "mediaType": "TEXT" },
             "createSignInLink": { "userId": project.manager.id },
@@ -76,7 +88,7 @@ impl Scene {
             "createAccessToken": { "name": "Mine" },
             "revokeAccessToken": { "tokenId": "tok_01h455vb4pex5vsknk084sn02q" },
         });
-        Self { app, project, inputs }
+        Self { app, project, holder, inputs }
     }
 
     /// Somebody with a role in the project.
@@ -93,7 +105,7 @@ impl Scene {
 
 async fn every_mutation_has_a_case(_: Database) {
     let of_managers = OF_MANAGERS.iter().map(|(mutation, ..)| *mutation);
-    let others = OF_ADMINS.iter().chain(&OF_ONESELF).map(|(mutation, _)| *mutation);
+    let others = OF_ADMINS.iter().chain(&OF_ONESELF).chain(&OF_HOLDERS).map(|(mutation, _)| *mutation);
     let cases: BTreeSet<String> = of_managers.chain(others).chain([OF_ANYBODY]).map(str::to_owned).collect();
     assert_eq!(cases, Schema::read().fields("Mutation"));
 }
@@ -160,11 +172,30 @@ async fn nobody_touches_what_is_somebody_elses_own(database: Database) {
     assert_eq!(outsider.send("{ viewer { id } }", json!({})).await.text("viewer.id"), outsider.id);
 }
 
+async fn nobody_works_in_the_session_of_somebody_else(database: Database) {
+    let scene = Scene::new(database).await;
+    let others = [
+        scene.member("VIEWER").await,
+        scene.member("REVIEWER").await,
+        scene.member("MANAGER").await,
+        scene.app.person("outsider").await,
+        scene.project.manager.clone(),
+    ];
+    let watch = scene.project.watch().await;
+    for (mutation, selection) in OF_HOLDERS {
+        for person in &others {
+            let answer = scene.sent_by(person, mutation, selection).await;
+            watch.refused(&format!("{mutation} by {}", person.email), &answer, "NOT_FOUND", "sessionId").await;
+        }
+        scene.sent_by(&scene.holder, mutation, selection).await.get(mutation);
+    }
+}
+
 async fn nothing_is_done_for_nobody(database: Database) {
     let scene = Scene::new(database).await;
     let watch = scene.project.watch().await;
     let of_managers = OF_MANAGERS.iter().map(|(mutation, _, selection)| (*mutation, *selection));
-    for (mutation, selection) in of_managers.chain(OF_ADMINS).chain(OF_ONESELF) {
+    for (mutation, selection) in of_managers.chain(OF_ADMINS).chain(OF_ONESELF).chain(OF_HOLDERS) {
         let name = format!("{}{}Input", mutation[..1].to_uppercase(), &mutation[1..]);
         let document = format!("mutation($input: {name}!) {{ {mutation}(input: $input) {{ {selection} }} }}");
         let answer = scene.app.anonymous(&document, json!({ "input": scene.inputs[mutation] })).await;

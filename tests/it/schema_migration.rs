@@ -117,10 +117,11 @@ async fn an_older_build_leaves_a_newer_schema_alone(database: Database) {
 }
 
 /// Foreign keys without an index of their own, and why they need none: nothing looks for their rows.
-const UNINDEXED: [(&str, &str, &str); 4] = [
+const UNINDEXED: [(&str, &str, &str); 5] = [
     ("task", "template_id", "a template version goes only with its project, one look a version"),
     ("labeling_session", "project_id", "one look a deleted project"),
     ("review", "project_id", "one look a deleted project"),
+    ("annotation_snapshots", "project_id", "one look a deleted project"),
     ("*", "user", "users are disabled, never deleted"),
 ];
 

@@ -3,7 +3,10 @@
 use concord::domain::cursor::EventCursor;
 use serde_json::{Value, json};
 
-use crate::tenant_isolation::tenant::Tenant;
+use crate::{
+    harness::{new_annotation, span},
+    tenant_isolation::tenant::Tenant,
+};
 
 /// Ids of one kind in a project.
 type IdsOf = fn(&Tenant) -> Vec<String>;
@@ -35,10 +38,12 @@ pub(super) const WITHOUT_IDS: [&str; 9] = [
 ];
 
 /// Each implementation of Node with its ids in a project.
-pub(super) const NODES: [(&str, IdsOf); 6] = [
+pub(super) const NODES: [(&str, IdsOf); 8] = [
     ("AccessToken", |b| vec![b.spare_token.clone()]),
+    ("Annotation", |b| b.annotations.clone()),
     ("Asset", |b| vec![b.ready.clone(), b.pending.clone()]),
     ("Project", project),
+    ("Snapshot", |b| vec![b.snapshot.clone()]),
     ("Task", |b| b.tasks.clone()),
     ("Template", |b| b.templates.clone()),
     ("User", Tenant::people),
@@ -68,7 +73,9 @@ pub(super) const CASES: &[Case] = &[
         document: "query($id: ID!) { node(id: $id) { __typename id
             ... on User { name email } ... on AccessToken { name } ... on Template { name tools { name } }
             ... on Project { name members(first: 9) { totalCount nodes { user { id } } } }
-            ... on Asset { fileName url } ... on Task { externalId slots { reservedFor { id } } } } }",
+            ... on Annotation { label author { id } revisions(first: 9) { totalCount nodes { content { label } } } }
+            ... on Snapshot { slot payload task { id } }
+            ... on Asset { fileName url } ... on Task { externalId slots { reservedFor { id } } annotations(first: 9) { nodes { id } } } } }",
         variables: |_, id| json!({ "id": id }),
         manager_gets: "",
     },
@@ -214,6 +221,56 @@ pub(super) const CASES: &[Case] = &[
         manager_gets: "NOT_FOUND",
     },
     Case {
+        place: "Mutation.saveAnnotations(input.sessionId)",
+        ids: |b| vec![b.session.id.clone()],
+        document: SAVE,
+        variables: |_, id| json!({ "input": { "sessionId": id, "fence": 99, "edits": [span(&new_annotation(), 0, "cells")] } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.saveAnnotations(input.edits.create.id)",
+        ids: |b| b.annotations.clone(),
+        document: SAVE,
+        variables: |a, id| {
+            let mut edit = span(id, 0, "cells");
+            edit["create"]["tool"] = json!("Circles");
+            save(a, &edit)
+        },
+        manager_gets: "",
+    },
+    Case {
+        place: "Mutation.saveAnnotations(input.edits.create.assetId)",
+        ids: |b| vec![b.ready.clone()],
+        document: SAVE,
+        variables: |a, id| {
+            let mut edit = span("ann_01h455vb4pex5vsknk084sn02q", 0, "dust");
+            edit["create"]["assetId"] = json!(id);
+            save(a, &edit)
+        },
+        manager_gets: "",
+    },
+    Case {
+        place: "Mutation.saveAnnotations(input.edits.update.id)",
+        ids: |b| b.annotations.clone(),
+        document: SAVE,
+        variables: |a, id| save(a, &json!({ "update": { "id": id, "base": { "#": 1 }, "label": "dust" } })),
+        manager_gets: "",
+    },
+    Case {
+        place: "Mutation.saveAnnotations(input.edits.delete.id)",
+        ids: |b| b.annotations.clone(),
+        document: SAVE,
+        variables: |a, id| save(a, &json!({ "delete": { "id": id, "base": { "#": 1 } } })),
+        manager_gets: "",
+    },
+    Case {
+        place: "Mutation.saveAnnotations(input.edits.restore.id)",
+        ids: |b| b.annotations.clone(),
+        document: SAVE,
+        variables: |a, id| save(a, &json!({ "restore": { "id": id, "base": { "#": 1 } } })),
+        manager_gets: "",
+    },
+    Case {
         place: "Mutation.updateTasks(input.taskIds)",
         ids: |b| b.tasks.clone(),
         document: UPDATE_TASKS,
@@ -256,6 +313,14 @@ pub(super) const CASES: &[Case] = &[
         manager_gets: "NOT_FOUND",
     },
 ];
+
+const SAVE: &str = "mutation($input: SaveAnnotationsInput!) { saveAnnotations(input: $input) {
+    results { annotationId outcome code field message annotation { id label author { id } } } } }";
+
+/// One edit in the session of the asker.
+fn save(a: &Tenant, edit: &Value) -> Value {
+    json!({ "input": { "sessionId": a.session.id, "fence": a.session.fence, "edits": [edit] } })
+}
 
 const SET_MEMBER: &str =
     "mutation($input: SetMemberInput!) { setMember(input: $input) { member { role user { id name email } } } }";
@@ -322,5 +387,23 @@ pub(super) const LISTS: &[List] = &[
         path: "task.assets",
         id: |t| &t.tasks[0],
         document: r#"{ task(id: "ID") { assets(PAGE) { edges { cursor node { id } } } } }"#,
+    },
+    List {
+        field: "Task.annotations",
+        path: "task.annotations",
+        id: |t| &t.tasks[0],
+        document: r#"{ task(id: "ID") { annotations(includeDeleted: true, PAGE) { edges { cursor node { id } } } } }"#,
+    },
+    List {
+        field: "Task.snapshots",
+        path: "task.snapshots",
+        id: |t| &t.tasks[0],
+        document: r#"{ task(id: "ID") { snapshots(PAGE) { edges { cursor node { id } } } } }"#,
+    },
+    List {
+        field: "Annotation.revisions",
+        path: "node.revisions",
+        id: |t| &t.annotations[1],
+        document: r#"{ node(id: "ID") { ... on Annotation { revisions(PAGE) { edges { cursor node { revision by { id } } } } } } }"#,
     },
 ];

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Media, Person, Project, TestApp, id_of};
+use crate::harness::{Media, Person, Project, Session, TestApp, id_of, new_annotation, span};
 
 /// A project with everything in it that can have an id.
 pub(super) struct Tenant {
@@ -21,6 +21,13 @@ pub(super) struct Tenant {
     pub(super) write_url: String,
     /// With an asset, with an external id, with neither; the second is reserved.
     pub(super) tasks: Vec<String>,
+    /// The asker at work: the manager on the first task, unless it is the annotator on the second.
+    pub(super) session: Session,
+    annotators: Session,
+    /// Of the first task; the second one is deleted.
+    pub(super) annotations: Vec<String>,
+    /// Of the first task.
+    pub(super) snapshot: String,
 }
 
 impl Tenant {
@@ -47,6 +54,20 @@ impl Tenant {
         let reserve = json!({ "taskIds": [tasks[1]], "reservedForUserId": annotator.id });
         project.manager.mutate("updateTasks", reserve, "tasks { id }").await.get("updateTasks");
         app.held_by(&tasks[0], &annotator).await;
+        // The turn remembered above had the first fence.
+        app.set_slot(&tasks[0], "lease_epoch = 1").await;
+        let session = app.at_work(&project, &tasks[0], &project.manager).await;
+        let annotators = app.at_work(&project, &tasks[1], &annotator).await;
+        let annotations = vec![new_annotation(), new_annotation()];
+        let deletion = json!({ "delete": { "id": annotations[1], "base": session.seen(1) } });
+        let edits = json!([span(&annotations[0], 0, "cells"), span(&annotations[1], 0, "cells"), deletion]);
+        session.save(edits).await.get("saveAnnotations.results.2.annotation.id");
+        let snapshot = app.snapshot(&tasks[0], 1).await;
+        annotators.edit(span(&new_annotation(), 0, "a")).await;
+        for task in &tasks[..2] {
+            // No lease is renewed while answers are compared.
+            app.set_slot(task, "lease_expires_at = '2999-01-01T00:00:00+00:00'").await;
+        }
         let spare = project.manager.mutate("createAccessToken", json!({ "name": "spare" }), "token { id }").await;
         let query = "query($id: ID!, $asset: ID!) { project(id: $id) { templates(last: 9) { nodes { id } } } node(id: $asset) { ... on Asset { url } } }";
         let seen = project.manager.send(query, json!({ "id": project.id, "asset": ready })).await;
@@ -64,8 +85,18 @@ impl Tenant {
             pending: pending.text("requestUploads.uploads.0.assetId"),
             ready,
             tasks,
+            session,
+            annotators,
+            annotations,
+            snapshot,
             project,
         }
+    }
+
+    /// The annotator is the one who asks.
+    pub(super) fn as_annotator(mut self) -> Self {
+        self.session = self.annotators.clone();
+        self
     }
 
     pub(super) fn manager(&self) -> &Person {
@@ -85,7 +116,8 @@ impl Tenant {
                 name state template { version } members(first: 50) { nodes { role user { id name } } }
                 assets(first: 50) { nodes { id state } }
             }
-            tasks(projectId: $id, first: 50) { nodes { id state priority version slots { reservedFor { id } } } }
+            tasks(projectId: $id, first: 50) { nodes { id state priority version slots { reservedFor { id } }
+              annotations(first: 50, includeDeleted: true) { nodes { id revision } } snapshots(first: 9) { nodes { id } } } }
             viewer { accessTokens { id } }
         }";
         let answer = self.manager().send(query, json!({ "id": self.project.id })).await;
