@@ -8,6 +8,7 @@ mod harness;
 mod access_tokens;
 mod annotation_revisions;
 mod annotation_saving;
+mod api_docs;
 mod asset_uploads;
 mod bad_input_annotations;
 mod bad_input_credentials;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         access_tokens::trials(),
         annotation_revisions::trials(),
         annotation_saving::trials(),
+        api_docs::trials(),
         asset_uploads::trials(),
         bad_input_annotations::trials(),
         bad_input_credentials::trials(),
@@ -83,8 +85,8 @@ fn main() -> ExitCode {
         graphql_over_http_audit::trials(),
         http_behaviour::trials(),
         http_operation::trials(),
-        page_walks::trials(),
         lease_life::trials(),
+        page_walks::trials(),
         project_settings::trials(),
         review_flow::trials(),
         rolling_migration::trials(),

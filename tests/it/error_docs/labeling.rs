@@ -219,6 +219,10 @@ pub(super) async fn edits(app: &TestApp, boss: &Person) -> Vec<(&'static str, Va
     ] {
         examples.push((what, session.edit(edit).await));
     }
+    let second = app.second_screen(&scene.project, &session.screen.task, &session).await;
+    assert_eq!(second.edit(update(&known, session.seen(1))).await["outcome"], "APPLIED");
+    let behind = json!({ "update": { "id": known, "base": session.seen(1), "label": "cell" } });
+    examples.push(("an edit whose base is behind: the second screen changed it", session.edit(behind).await));
     // The family is 5 code points, 8 UTF-16 units and 18 bytes long.
     let text = app.project(boss, Media::Text).await;
     let task = json!([{ "data": { "text": "👩‍👩‍👧 Ana sees" } }]);

@@ -1,0 +1,102 @@
+//! The loop of docs/api.md, played with its own documents.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Database, Media, Person, TestApp, id_of, on_both_databases};
+
+on_both_databases![the_documents_of_the_loop_work_as_they_stand];
+
+const DOCUMENT: &str = include_str!("../../docs/api.md");
+
+/// The blocks of a language in the section.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let (_, section) = DOCUMENT.split_once("\n## The loop\n").expect("the section is there");
+    let section = section.split("\n## ").next().unwrap();
+    let begin = format!("```{language}\n");
+    section.split(&begin).skip(1).map(|block| block.split("```").next().unwrap()).collect()
+}
+
+/// Its operations by name; what is not played yet is left over.
+struct Operations(BTreeMap<&'static str, &'static str>);
+
+impl Operations {
+    fn read() -> Self {
+        let operations = blocks("graphql").into_iter().flat_map(|block| block.split("\nmutation ").collect::<Vec<_>>());
+        let named = operations.map(|operation| {
+            let operation = operation.trim_start_matches("mutation ");
+            (operation.split('(').next().unwrap(), operation)
+        });
+        Self(named.collect())
+    }
+
+    async fn play(&mut self, name: &str, person: &Person, variables: Value) -> Answer {
+        let operation = self.0.remove(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.0.keys()));
+        person.send(&format!("mutation {operation}"), variables).await
+    }
+}
+
+fn fenced(session: &Value) -> Value {
+    json!({ "session": session["id"], "fence": session["fence"] })
+}
+
+async fn the_documents_of_the_loop_work_as_they_stand(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Image).await;
+    let tool = json!({ "name": "Boxes", "kind": "BOUNDING_BOX", "labels": [{ "name": "RBC" }, { "name": "WBC" }] });
+    project.publish_tools(json!([tool])).await;
+    let picture = include_bytes!("../data/bccd/BloodImage_00012.jpg");
+    let asset = app.upload(&project, "blood.jpg", "image/jpeg", picture).await;
+    let made = project.create_tasks(json!([{ "assetIds": [asset] }, { "assetIds": [asset] }])).await;
+    let other = id_of(made.get("createTasks.tasks.1"));
+    let (ana, rita) = (project.member(&app, "ana", "ANNOTATOR").await, project.member(&app, "rita", "REVIEWER").await);
+    let mut operations = Operations::read();
+
+    let claimed = operations.play("Claim", &ana, json!({ "project": project.id, "click": "1" })).await;
+    let session = claimed.get("claimTask.session").clone();
+    let task = json!({ "task": session["task"]["id"] });
+    operations.play("Heartbeat", &ana, fenced(&session)).await.text("heartbeat.expiresAt");
+
+    let [edits] = blocks("json")[..] else { panic!("one example of edits") };
+    let edits: Value = serde_json::from_str(&edits.replace("ACTOR", session["actor"].as_str().unwrap())).unwrap();
+    let mut variables = fenced(&session);
+    variables["edits"] = edits.clone();
+    let saved = operations.play("Save", &ana, variables.clone()).await;
+    let outcomes = |saved: &Answer| -> Vec<(Value, Value)> {
+        let results = saved.get("saveAnnotations.results").as_array().unwrap();
+        results.iter().map(|result| (result["outcome"].clone(), result["repeated"].clone())).collect()
+    };
+    assert_eq!(outcomes(&saved), vec![(json!("APPLIED"), json!(false)); 4], "{:#}", saved.body);
+    let mut again = Operations::read();
+    assert_eq!(outcomes(&again.play("Save", &ana, variables).await), vec![(json!("APPLIED"), json!(true)); 4]);
+
+    let submitted = operations.play("Submit", &ana, fenced(&session)).await;
+    assert_eq!(submitted.text("submitTask.task.state"), "SUBMITTED");
+    let back = operations.play("Withdraw", &ana, task.clone()).await.get("withdrawSubmission.session").clone();
+    let submitted = again.play("Submit", &ana, fenced(&back)).await;
+    assert_eq!(submitted.text("submitTask.task.state"), "SUBMITTED");
+    let review = operations.play("ClaimReview", &rita, json!({ "project": project.id })).await;
+    let review = review.get("claimReview.session").clone();
+    let judged = operations.play("Review", &rita, fenced(&review)).await;
+    let sent_back = judged.get("reviewTask.task");
+    assert_eq!(sent_back, &json!({ "state": "REWORK", "round": 2 }));
+
+    let reworked = again.play("Claim", &ana, json!({ "project": project.id, "click": "2" })).await;
+    let session = reworked.get("claimTask.session").clone();
+    assert_eq!((&session["task"]["id"], &session["slot"]["round"]), (&task["task"], &json!(2)));
+    operations.play("Release", &ana, fenced(&session)).await.get("releaseTask");
+    let screen = ana.try_claim_task(&project, &other).await.unwrap();
+    let query = "query($id: ID!) { node(id: $id) { ... on LabelingSession { revision } } }";
+    let revision = ana.send(query, json!({ "id": screen.session })).await.get("node.revision").clone();
+    let variables = json!({ "session": screen.session, "fence": screen.fence, "revision": revision });
+    let paused = operations.play("Pause", &ana, variables).await;
+    assert_eq!(paused.text("setSessionState.session.state"), "PAUSED");
+    operations.play("Revoke", &project.manager, json!({ "task": other })).await.get("revokeLease");
+    let screen = ana.try_claim_task(&project, &other).await.unwrap();
+    let skipped = operations.play("Skip", &ana, json!({ "session": screen.session, "fence": screen.fence })).await;
+    assert_eq!(skipped.text("skipTask.task.state"), "SKIPPED");
+    let reopened = operations.play("Reopen", &project.manager, json!({ "task": other })).await;
+    assert_eq!(reopened.text("reopenTask.task.state"), "QUEUED");
+    assert_eq!(operations.0.keys().collect::<Vec<_>>(), Vec::<&&str>::new(), "not played");
+}
