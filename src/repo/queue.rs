@@ -26,7 +26,7 @@ use crate::{
         Conn, RepoError, Scope, clock,
         project::Project,
         slot::Slot,
-        sql::{self, FilterBy, optional_word, word},
+        sql::{self, FilterBy, is, optional_word, word},
         task::Task,
     },
 };
@@ -113,7 +113,7 @@ fn leases(project: ProjectId, user: UserId) -> SelectStatement {
         .from(task_slot::Entity)
         .and_where(C::HolderId.eq(user.0))
         .and_where(C::ProjectId.eq(project.0))
-        .and_where(C::State.eq(SlotState::Leased.as_str()))
+        .and_where(is(C::State, SlotState::Leased.as_str()))
         .to_owned()
 }
 
@@ -124,7 +124,7 @@ fn reviews(project: ProjectId, user: UserId) -> SelectStatement {
         .from(task::Entity)
         .and_where(C::ReviewerId.eq(user.0))
         .and_where(C::ProjectId.eq(project.0))
-        .and_where(C::State.eq(TaskState::InReview.as_str()))
+        .and_where(is(C::State, TaskState::InReview.as_str()))
         .to_owned()
 }
 
@@ -146,8 +146,8 @@ fn reserved(project: ProjectId, user: UserId) -> SelectStatement {
         .from(task_slot::Entity)
         .and_where(C::ProjectId.eq(project.0))
         .and_where(C::ReservedFor.eq(user.0))
-        .and_where(C::State.eq(SlotState::Free.as_str()))
-        .and_where(C::Claimable.eq(true))
+        .and_where(is(C::State, SlotState::Free.as_str()))
+        .and_where(Expr::col(C::Claimable))
         .to_owned()
 }
 
@@ -219,7 +219,7 @@ pub async fn lease(conn: &impl Conn, claimer: Claimer, place: Place, held: Held)
         .value(C::ReservedFor, None::<Uuid>)
         .value(C::ReservedUntil, None::<DateTime<Utc>>)
         .and_where(Expr::tuple([Expr::col(C::TaskId), Expr::col(C::Number)]).in_subquery(picked))
-        .and_where(C::State.eq(SlotState::Free.as_str()))
+        .and_where(is(C::State, SlotState::Free.as_str()))
         .returning(Query::returning().exprs([
             Expr::col(sea_orm::sea_query::Asterisk),
             Func::coalesce([Expr::SubQuery(None, Box::new(state.into())), Expr::value("")]).into(),
@@ -241,8 +241,8 @@ fn walk(conn: &impl Conn, claimer: Claimer, place: Place, held: Held) -> SelectS
         .from(task_slot::Entity)
         .inner_join(task::Entity, Expr::col((task::Entity, task::Column::Id)).equals((task_slot::Entity, C::TaskId)))
         .and_where(Expr::col((task_slot::Entity, C::ProjectId)).eq(project.0))
-        .and_where(Expr::col((task_slot::Entity, C::State)).eq(SlotState::Free.as_str()))
-        .and_where(Expr::col((task_slot::Entity, C::Claimable)).eq(true))
+        .and_where(is((task_slot::Entity, C::State), SlotState::Free.as_str()))
+        .and_where(Expr::col((task_slot::Entity, C::Claimable)))
         .order_by((task_slot::Entity, C::Priority), Order::Desc)
         .order_by((task_slot::Entity, C::QueueNumber), Order::Asc)
         .limit(1);
@@ -319,8 +319,8 @@ fn own_slots(user: UserId) -> SelectStatement {
 pub async fn is_empty(conn: &impl Conn, project: ProjectId) -> Result<bool, RepoError> {
     use task_slot::Column as C;
     let any = task_slot::Entity::find()
-        .filter_by(C::ProjectId.eq(project.0).and(C::State.eq(SlotState::Free.as_str())))
-        .and_where(C::Claimable.eq(true))
+        .filter_by(C::ProjectId.eq(project.0).and(is(C::State, SlotState::Free.as_str())))
+        .and_where(Expr::col(C::Claimable))
         .and_where(C::ReservedFor.is_null())
         .limit(1)
         .to_owned();
@@ -370,7 +370,7 @@ pub async fn has_worked(conn: &impl Conn, task: TaskId, user: UserId) -> Result<
 }
 
 fn waiting_for_review(project: ProjectId) -> SelectStatement {
-    let waiting = task::Column::ProjectId.eq(project.0).and(task::Column::State.eq(TaskState::Submitted.as_str()));
+    let waiting = task::Column::ProjectId.eq(project.0).and(is(task::Column::State, TaskState::Submitted.as_str()));
     task::Entity::find().filter_by(waiting.and(task::Column::ImportJob.is_null()))
 }
 
@@ -394,7 +394,7 @@ pub async fn expired(conn: &impl Conn) -> Result<Vec<(TaskId, DateTime<Utc>)>, R
         .column(task_slot::Column::TaskId)
         .expr_as(Expr::col(task_slot::Column::LeaseExpiresAt), "ran_out_at")
         .from(task_slot::Entity)
-        .and_where(task_slot::Column::State.eq(SlotState::Leased.as_str()))
+        .and_where(is(task_slot::Column::State, SlotState::Leased.as_str()))
         .and_where(Expr::col(task_slot::Column::LeaseExpiresAt).lte(clock::now(conn)))
         .order_by(task_slot::Column::LeaseExpiresAt, Order::Asc)
         .limit(limits::REAPED)
@@ -403,7 +403,7 @@ pub async fn expired(conn: &impl Conn) -> Result<Vec<(TaskId, DateTime<Utc>)>, R
         .column(task::Column::Id)
         .expr_as(Expr::col(task::Column::ReviewExpiresAt), "ran_out_at")
         .from(task::Entity)
-        .and_where(task::Column::State.eq(TaskState::InReview.as_str()))
+        .and_where(is(task::Column::State, TaskState::InReview.as_str()))
         .and_where(Expr::col(task::Column::ReviewExpiresAt).lte(clock::now(conn)))
         .order_by(task::Column::ReviewExpiresAt, Order::Asc)
         .limit(limits::REAPED)
@@ -450,7 +450,7 @@ pub async fn end_reservations(conn: &impl Conn, limit: u64) -> Result<u64, RepoE
     walk.columns([(task_slot::Entity, C::TaskId), (task_slot::Entity, C::Number)])
         .from(task_slot::Entity)
         .inner_join(task::Entity, Expr::col((task::Entity, task::Column::Id)).equals((task_slot::Entity, C::TaskId)))
-        .and_where(Expr::col((task_slot::Entity, C::State)).eq(SlotState::Free.as_str()))
+        .and_where(is((task_slot::Entity, C::State), SlotState::Free.as_str()))
         .and_where(Expr::col((task_slot::Entity, C::ReservedFor)).is_not_null())
         .cond_where(Condition::any().add(over()).add(gone()))
         .limit(limit);
@@ -462,7 +462,7 @@ pub async fn end_reservations(conn: &impl Conn, limit: u64) -> Result<u64, RepoE
         .value(C::ReservedFor, None::<Uuid>)
         .value(C::ReservedUntil, None::<DateTime<Utc>>)
         .and_where(Expr::tuple([Expr::col(C::TaskId), Expr::col(C::Number)]).in_subquery(picked))
-        .and_where(C::State.eq(SlotState::Free.as_str()))
+        .and_where(is(C::State, SlotState::Free.as_str()))
         .to_owned();
     Ok(conn.execute(&update.with(WithClause::new().cte(over).to_owned())).await?.rows_affected())
 }
@@ -483,7 +483,7 @@ pub async fn renew_lease(
         .table(task_slot::Entity)
         .value(C::LeaseExpiresAt, clock::now_plus(conn, seconds))
         .and_where(C::TaskId.eq(task.0).and(C::Number.eq(slot)).and(C::LeaseEpoch.eq(fence)))
-        .and_where(C::State.eq(SlotState::Leased.as_str()))
+        .and_where(is(C::State, SlotState::Leased.as_str()))
         .returning_col(C::LeaseExpiresAt)
         .to_owned();
     let row = conn.query_one(&update).await?;
@@ -505,9 +505,54 @@ pub async fn renew_review(
         .table(task::Entity)
         .value(C::ReviewExpiresAt, clock::now_plus(conn, seconds))
         .and_where(C::Id.eq(task.0).and(C::ReviewEpoch.eq(fence)))
-        .and_where(C::State.eq(TaskState::InReview.as_str()))
+        .and_where(is(C::State, TaskState::InReview.as_str()))
         .returning_col(C::ReviewExpiresAt)
         .to_owned();
     let row = conn.query_one(&update).await?;
     Ok(row.map(|row| row.try_get("", "review_expires_at")).transpose()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectionTrait, StatementBuilder};
+
+    use super::*;
+    use crate::repo::{
+        Connect, Db,
+        schema::{self, Direction},
+    };
+
+    async fn plan(db: &Db, statement: &impl StatementBuilder) -> String {
+        let mut statement = statement.build(&db.get_database_backend());
+        statement.sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+        let rows = db.query_all_raw(statement).await.unwrap();
+        rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[tokio::test]
+    async fn a_claim_walks_an_index_in_its_order_and_sorts_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("concord.db").display());
+        let connect = Connect { url, max_connections: 1 };
+        schema::migrate(&connect, Direction::Up).await.unwrap();
+        let db = Db::connect(&connect).await.unwrap();
+        let (project, user) = (ProjectId::generate(), UserId::generate());
+        let claimer = Claimer { project, overlaps: true, user, lease_seconds: 900 };
+        let slots = "task_slot USING INDEX";
+        for (case, statement, index) in [
+            ("the queue", walk(&db, claimer, Place::Queue, Held::Skip), "task_slot_claim "),
+            ("what was given back", walk(&db, claimer, Place::Again, Held::Wait), "task_slot_claim "),
+            ("what is reserved", walk(&db, claimer, Place::Reserved, Held::Wait), "task_slot_reserved "),
+            ("held slots", leases(project, user), "task_slot_holder "),
+        ] {
+            let plan = plan(&db, &statement).await;
+            let covering = plan.replace("COVERING ", "");
+            assert!(covering.contains(&format!("{slots} {index}")), "{case}: {plan}");
+            assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN task_slot"), "{case}: {plan}");
+        }
+        let reviews = plan(&db, waiting_for_review(project).limit(1)).await;
+        assert!(reviews.contains("task_reviewable") || reviews.contains("task_by_state"), "{reviews}");
+        let reviewed = plan(&db, &super::reviews(project, user)).await;
+        assert!(reviewed.contains("task_reviewer"), "{reviewed}");
+    }
 }

@@ -18,7 +18,7 @@ use crate::{
     },
     repo::{
         Conn, RepoError, Scope, clock, scope,
-        sql::{self, FilterBy, optional_word, value, word},
+        sql::{self, FilterBy, is, optional_word, value, word},
         task::Task,
     },
 };
@@ -201,7 +201,7 @@ pub async fn find_at_work(conn: &impl Conn, scope: Scope, id: SessionId) -> Resu
         .from(task::Entity)
         .and_where(of_session(Expr::col((task::Entity, task::Column::Id)), Column::TaskId))
         .and_where(of_session(Expr::col((task::Entity, task::Column::ReviewEpoch)), Column::Fence))
-        .and_where(Expr::col((Entity, Column::Role)).eq(SessionRole::Reviewer.as_str()))
+        .and_where(is((Entity, Column::Role), SessionRole::Reviewer.as_str()))
         .to_owned();
     let sub = |query: SelectStatement| Expr::SubQuery(None, Box::new(query.into()));
     let mut select = Entity::find().filter_by(Column::Id.eq(id.0).and(Column::UserId.eq(scope.user.0)));
@@ -236,17 +236,17 @@ pub async fn open_of(conn: &impl Conn, user: UserId) -> Result<Vec<Session>, Rep
         .columns([task_slot::Column::TaskId, task_slot::Column::LeaseEpoch])
         .from(task_slot::Entity)
         .and_where(task_slot::Column::HolderId.eq(user.0))
-        .and_where(task_slot::Column::State.eq(SlotState::Leased.as_str()))
+        .and_where(is(task_slot::Column::State, SlotState::Leased.as_str()))
         .to_owned();
     let reviews = Query::select()
         .columns([task::Column::Id, task::Column::ReviewEpoch])
         .from(task::Entity)
         .and_where(task::Column::ReviewerId.eq(user.0))
-        .and_where(task::Column::State.eq(TaskState::InReview.as_str()))
+        .and_where(is(task::Column::State, TaskState::InReview.as_str()))
         .to_owned();
     let turn = || Expr::tuple([Expr::col(Column::TaskId), Expr::col(Column::Fence)]);
-    let held = Column::Role.eq(SessionRole::Holder.as_str()).and(turn().in_subquery(slots));
-    let reviewing = Column::Role.eq(SessionRole::Reviewer.as_str()).and(turn().in_subquery(reviews));
+    let held = is(Column::Role, SessionRole::Holder.as_str()).and(turn().in_subquery(slots));
+    let reviewing = is(Column::Role, SessionRole::Reviewer.as_str()).and(turn().in_subquery(reviews));
     let select = Entity::find()
         .filter_by(Column::UserId.eq(user.0).and(held.or(reviewing)))
         .order_by(Column::Id, Order::Asc)

@@ -131,7 +131,7 @@ fn filtered(project: ProjectId, filter: &TaskFilter) -> SelectStatement {
         select.and_where(Column::Round.is_in(rounds.iter().copied()));
     }
     if let Some(open) = filter.has_open_conflict {
-        select.and_where(if open { Column::OpenConflicts.gt(0) } else { Column::OpenConflicts.eq(0) });
+        select.and_where(Expr::cust(if open { "open_conflicts > 0" } else { "open_conflicts = 0" }));
     }
     if let Some(at) = filter.created_after {
         select.and_where(Column::CreatedAt.gt(at));
