@@ -20,8 +20,12 @@ pub(crate) async fn keep(
     fence: i32,
     mut locked: Locked,
 ) -> Result<Locked, ServiceError> {
-    if fence != session.fence || !locked.holds(session) {
-        return Err(ServiceError::lease_lost("the lease has ended; keep the work and claim the task again"));
+    if fence != session.fence {
+        return Err(ServiceError::lease_lost("the fence is not the session's"));
+    }
+    if !locked.holds(session) {
+        let message = "the lease has ended; what was saved is kept, claim the task again to go on";
+        return Err(ServiceError::lease_lost(message));
     }
     let end = locked.lease_end();
     let tenth = TimeDelta::seconds(i64::from(locked.project.lease_seconds)) / 10;
