@@ -29,9 +29,10 @@ pub enum Fit {
 /// [`RepoError`] of the database.
 pub async fn fit(db: &Db) -> Result<Fit, RepoError> {
     let instance = match instance::get(db).await {
-        Ok(instance) => instance,
         Err(RepoError::Database(_)) if !has_schema(db).await? => return Ok(Fit::TooOld),
-        Err(error) => return Err(error),
+        // Another migrator may have committed between the two looks: then the table is there by now.
+        Err(RepoError::Database(_)) => instance::get(db).await?,
+        instance => instance?,
     };
     Ok(if instance.schema_version < VERSION {
         Fit::TooOld

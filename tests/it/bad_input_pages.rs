@@ -20,7 +20,7 @@ on_both_databases![
 const PAGE: &str = "first: $first, after: $after, last: $last, before: $before";
 
 /// A list: where it is in the schema, how to ask for it (`PAGE` stands for the arguments), where it is in the answer.
-const LISTS: [(&str, &str, &str); 12] = [
+const LISTS: [(&str, &str, &str); 13] = [
     ("Query.users", "users(PAGE) {ROWS}", "users"),
     ("Query.projects", "projects(PAGE) {ROWS}", "projects"),
     ("Query.tasks", "tasks(projectId: $project, PAGE) {ROWS}", "tasks"),
@@ -31,6 +31,7 @@ const LISTS: [(&str, &str, &str); 12] = [
     ("Project.assets", "project(id: $project) { assets(PAGE) {ROWS} }", "project.assets"),
     ("Task.assets", "task(id: $task) { assets(PAGE) {ROWS} }", "task.assets"),
     ("Task.annotations", "task(id: $task) { annotations(PAGE) {ROWS} }", "task.annotations"),
+    ("Task.assignments", "task(id: $task) { assignments(PAGE) {ROWS} }", "task.assignments"),
     ("Task.snapshots", "task(id: $task) { snapshots(PAGE) {ROWS} }", "task.snapshots"),
     (
         "Annotation.revisions",

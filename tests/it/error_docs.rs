@@ -1,5 +1,7 @@
 //! docs/errors.md says what the code does: its codes are those of the schema, its examples are sent.
 
+mod labeling;
+
 use std::collections::BTreeSet;
 
 use concord::{
@@ -17,6 +19,7 @@ on_both_databases![
     the_table_of_codes_is_that_of_the_schema,
     codes_that_can_be_tried_again_are_marked,
     every_bad_input_of_the_table_is_answered_as_it_says,
+    every_bad_edit_of_the_table_is_answered_as_it_says,
 ];
 
 const DOCUMENT: &str = include_str!("../../docs/errors.md");
@@ -34,6 +37,8 @@ async fn the_table_of_codes_is_that_of_the_schema(_: Database) {
     let once: BTreeSet<String> = documented.iter().cloned().collect();
     assert_eq!(documented.len(), once.len(), "each once");
     assert_eq!(once, Schema::read().values("ErrorCode"));
+    let reasons: BTreeSet<String> = table("reason").into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(reasons, Schema::read().values("NoTaskReason"));
     assert!(table("code").iter().all(|row| row.len() == 5 && !row[1].is_empty() && !row[4].is_empty()));
 }
 
@@ -91,11 +96,30 @@ async fn codes_that_can_be_tried_again_are_marked(_: Database) {
         assert_eq!(row[3], if error.retry_after().is_some() { "yes" } else { "no" }, "{code}");
         assert!(!row[2].is_empty(), "{code} has a status");
     }
+    for code in OF_EDITS {
+        assert!(!given.contains(code) && rows.iter().any(|row| row[0] == *code && row[2] == "–"), "{code}");
+    }
     // Those without a status are the ones that nothing gives yet, as the text below the table says.
     let later: Vec<&str> = rows.iter().filter(|row| row[2].is_empty()).map(|row| row[0].as_str()).collect();
-    assert_eq!(later, [ErrorCode::ConflictOpen, ErrorCode::TooManySiblings].map(ErrorCode::as_str));
+    assert_eq!(later, LATER);
     assert!(later.iter().all(|code| !given.contains(code)), "{later:?}");
+    let below = DOCUMENT.lines().skip_while(|line| !line.starts_with("| code |"));
+    let below: Vec<&str> =
+        below.skip_while(|line| line.starts_with('|')).take_while(|line| !line.starts_with('#')).collect();
+    let below = below.join(" ");
+    let [gone, future, actor, id] = OF_EDITS;
+    for sentence in [
+        format!("`{gone}`, `{future}`, `{actor}` and `{id}` are never errors"),
+        format!("`{}` and `{}` belong to a later version", LATER[0], LATER[1]),
+    ] {
+        assert!(below.contains(&sentence), "{sentence:?} is not in {below:?}");
+    }
 }
+
+/// Codes that stand in the result of an edit and nowhere else.
+const OF_EDITS: [&str; 4] = ["GONE", "FUTURE_VERSION", "ACTOR_REUSED", "ID_TAKEN"];
+/// Codes that nothing gives yet.
+const LATER: [&str; 2] = ["CONFLICT_OPEN", "TOO_MANY_SIBLINGS"];
 
 /// The examples of the table by what is sent, with the answer to each.
 async fn examples(app: &TestApp, project: &Project) -> Vec<(&'static str, Answer)> {
@@ -183,14 +207,39 @@ async fn examples(app: &TestApp, project: &Project) -> Vec<(&'static str, Answer
 
 async fn every_bad_input_of_the_table_is_answered_as_it_says(database: Database) {
     let app = TestApp::new(database).await;
-    let project = app.project(&app.admin().await, Media::Text).await;
-    let mut documented = table("what you send");
-    let mut wanted = Vec::new();
-    for (what, answer) in examples(&app, &project).await {
+    let boss = app.admin().await;
+    let project = app.project(&boss, Media::Text).await;
+    let mut sent = Vec::new();
+    for (what, answer) in examples(&app, &project).await.into_iter().chain(labeling::requests(&app, &boss).await) {
         answer.assert_refused(what, answer.code(), answer.field());
-        wanted.push([what, answer.code(), answer.field(), answer.message()].map(|cell| cell.replace('`', "")).to_vec());
+        sent.push(row(what, answer.code(), answer.field(), answer.message()));
     }
+    assert_documented("what you send", &sent);
+}
+
+async fn every_bad_edit_of_the_table_is_answered_as_it_says(database: Database) {
+    let app = TestApp::new(database).await;
+    let boss = app.admin().await;
+    let mut sent = Vec::new();
+    for (what, result) in labeling::edits(&app, &boss).await {
+        assert_eq!(result["outcome"], "REJECTED", "{what}: {result:#}");
+        let text = |key: &str| result[key].as_str().unwrap_or_else(|| panic!("{what}: no {key} in {result:#}"));
+        sent.push(row(what, text("code"), text("field"), text("message")));
+    }
+    assert_documented("what an edit says", &sent);
+    let given: BTreeSet<&str> = sent.iter().map(|row| row[1].as_str()).collect();
+    assert!(OF_EDITS.iter().all(|code| given.contains(code)), "{given:?}");
+}
+
+/// A row as the tables have it: without code marks, and with `…` for a number that is another one every time.
+fn row(what: &str, code: &str, field: &str, message: &str) -> Vec<String> {
+    let is_particular = |word: &str| word.len() > 8 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let words = message.split(' ').map(|word| if is_particular(word) { "…" } else { word });
+    let message = words.collect::<Vec<_>>().join(" ");
+    [what, code, field, &message].map(|cell| cell.replace('`', "")).to_vec()
+}
+
+fn assert_documented(header: &str, sent: &[Vec<String>]) {
     let rows = |rows: &[Vec<String>]| rows.iter().map(|row| format!("| {} |", row.join(" | "))).collect::<Vec<_>>();
-    documented.retain(|row| !row.is_empty());
-    assert!(rows(&documented) == rows(&wanted), "the table should be:\n{}", rows(&wanted).join("\n"));
+    assert!(rows(&table(header)) == rows(sent), "the table should be:\n{}", rows(sent).join("\n"));
 }

@@ -1,5 +1,7 @@
 //! What operators and browsers meet: base path, release mode, probes, metrics, pages.
 
+use std::time::Duration;
+
 use reqwest::header;
 use serde_json::json;
 
@@ -10,6 +12,7 @@ on_both_databases![
     release_mode_hides_the_schema,
     probes_say_how_the_server_is,
     metrics_are_on_the_admin_address,
+    the_phases_of_a_tasks_life_are_measured,
     pages_work_without_another_machine,
 ];
 
@@ -160,10 +163,15 @@ async fn metrics_are_on_the_admin_address(database: Database) {
         "# TYPE annotation_throughput_total counter".to_owned(),
         "# TYPE task_latency_seconds histogram".to_owned(),
         "# TYPE label_coverage_ratio gauge".to_owned(),
+        "# TYPE concord_reaper_lag_seconds histogram".to_owned(),
+        "concord_queue_slots 0".to_owned(),
+        "concord_leases_revived_total 0".to_owned(),
         "label_coverage_ratio{coverage_set=\"all\"} 0".to_owned(),
         format!("concord_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
     ];
-    for line in throughput.chain(latency).chain(others) {
+    let ends = ["submitted", "skipped", "released", "expired", "revoked"];
+    let ended = ends.map(|how| format!("concord_leases_ended_total{{how=\"{how}\"}} 0"));
+    for line in throughput.chain(latency).chain(ended).chain(others) {
         assert!(text.lines().any(|one| one == line), "no {line} in {text}");
     }
     let of_queued =
@@ -188,6 +196,43 @@ async fn metrics_are_on_the_admin_address(database: Database) {
     assert_eq!(app.page("/metrics").send().await.unwrap().status(), 404, "not on the public address");
     let nothing = read(app.http.get(app.admin_url("/nothing"))).await;
     assert_eq!((nothing.status.as_u16(), nothing.code()), (404, "NOT_FOUND"));
+}
+
+async fn the_phases_of_a_tasks_life_are_measured(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    let (ana, rita) = (project.member(&app, "ana", "ANNOTATOR").await, project.member(&app, "rita", "REVIEWER").await);
+    let wait = |seconds| app.advance(Duration::from_secs(seconds));
+    project.text_tasks(1).await;
+    wait(1_000);
+    let screen = ana.claim(&project).await;
+    wait(200);
+    ana.submit(&screen).await.get("submitTask");
+    wait(4_000);
+    let review = rita.claim_review(&project).await;
+    wait(500);
+    rita.judge(&review, "ACCEPT", json!({})).await.get("reviewTask");
+    // By the one clock; a claim and a save are over in no time.
+    for (phase, count, seconds) in [
+        ("queued", 1.0, 1_000.0),
+        ("claimed", 2.0, 0.0),
+        ("labeled", 1.0, 200.0),
+        ("saved", 0.0, 0.0),
+        ("reviewed", 1.0, 4_500.0),
+        ("completed", 1.0, 5_700.0),
+    ] {
+        let of = |what: &str| format!("task_latency_seconds_{what}{{phase=\"{phase}\"}}");
+        let (seen, sum) = (app.metric(&of("count")).await, app.metric(&of("sum")).await);
+        assert_eq!(seen, count, "{phase}");
+        assert!((seconds..seconds + 60.0).contains(&sum), "{phase}: {sum} s");
+    }
+    for (series, want) in [
+        ("concord_claims_total{of=\"task\",outcome=\"claimed\"}", 1.0),
+        ("concord_claims_total{of=\"review\",outcome=\"claimed\"}", 1.0),
+        ("concord_leases_ended_total{how=\"submitted\"}", 1.0),
+    ] {
+        assert_eq!(app.metric(series).await, want, "{series}");
+    }
 }
 
 async fn pages_work_without_another_machine(database: Database) {

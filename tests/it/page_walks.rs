@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Database, Media, Person, Project, TestApp, box_at, id_of, new_annotation, on_both_databases};
+use crate::harness::{
+    Database, Media, Person, Project, TestApp, box_at, id_of, new_annotation, on_both_databases, span,
+};
 
 on_both_databases![
     every_list_is_walked_forward_and_backward_without_repeating_or_hiding_a_row,
@@ -187,11 +189,20 @@ async fn every_list(app: &TestApp) -> (Person, Vec<List>) {
     let of_project = |case, field, node, path, rows| List::new(case, "project(id: $id)", field, node, path, rows);
     let in_order = |case, order| {
         let field = format!("tasks(projectId: $id{order})");
-        List::new(case, "", &field, "id priority updatedAt", "tasks", 11).of(&other.id)
+        List::new(case, "", &field, "id priority updatedAt", "tasks", 12).of(&other.id)
     };
-    // The boss, the installation's first admin, and nine people.
+    let ana = app.person("ana").await;
+    other.set_member(&ana, json!("ANNOTATOR")).await.get("setMember");
+    let [handled] = other.named_tasks("handled", 1).await.try_into().unwrap();
+    for _ in 0..10 {
+        let at_work = app.at_work(&other, &handled, &ana).await;
+        at_work.edit(span(&new_annotation(), 0, "cell")).await;
+        at_work.person.release(&at_work.screen).await.get("releaseTask");
+    }
+    other.archive(vec![handled.clone()], true).await.get("archiveTasks");
+    // The boss, the installation's first admin, and ten people.
     let lists = vec![
-        List::new("users", "", "users", "id", "users", 11),
+        List::new("users", "", "users", "id", "users", 12),
         List::new("projects", "", "projects", "id", "projects", 10),
         in_order("tasks", ""),
         in_order("tasks by priority", ", orderBy: PRIORITY"),
@@ -205,6 +216,9 @@ async fn every_list(app: &TestApp) -> (Person, Vec<List>) {
         List::new("snapshots", "task(id: $id)", "snapshots", "id", "task.snapshots", 10).of(&shown),
         List::new("revisions", "node(id: $id) { ... on Annotation", "revisions", "revision", "node.revisions", 10)
             .of(&ids[4]),
+        List::new("turns of a task", "task(id: $id)", "assignments", "id", "task.assignments", 10).of(&handled),
+        List::new("annotations of a handled task", "task(id: $id)", "annotations", "id", "task.annotations", 10)
+            .of(&handled),
         List::new("assets of a task", "task(id: $id)", "assets", "id", "task.assets", 10).of(&shown),
     ];
     let by_place = lists.last().unwrap().whole(&boss).await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Database, Media, Person, Project, Session, TestApp, box_at, id_of, new_annotation, on_both_databases,
+    Answer, Database, Media, Person, Project, Session, TestApp, box_at, id_of, new_annotation, on_both_databases, span,
 };
 
 on_both_databases![
@@ -14,6 +14,9 @@ on_both_databases![
     statements_of_uploads_grow_by_no_more_than_one_an_asset,
     statements_of_a_save_do_not_grow_with_its_edits,
     statements_of_annotations_and_their_events_do_not_grow_with_their_number,
+    statements_of_claiming_and_handing_in_are_few,
+    statements_of_reviewing_are_few,
+    statements_of_a_page_of_tasks_at_work_do_not_grow_with_its_rows,
 ];
 
 impl TestApp {
@@ -285,4 +288,167 @@ async fn statements_of_annotations_and_their_events_do_not_grow_with_their_numbe
         // Two batches of people may be one, depending on who asks first.
         assert!(counts.iter().all(|(_, statements)| *statements <= most), "{case}: more than {most}: {counts:?}");
     }
+}
+
+/// Prints what one request took, which is at most so many.
+async fn few(app: &TestApp, case: &str, most: u64, request: impl Future<Output = Answer>) -> Answer {
+    let (statements, answer) = app.counted(request).await;
+    print(&app.database, case, &[(1, statements)]);
+    assert!(statements <= most, "{case}: {statements} of {most}");
+    answer
+}
+
+/// A claim's answer without another look at the task.
+const CLAIMED: &str = "session { id fence actor } reason";
+
+async fn statements_of_claiming_and_handing_in_are_few(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project_with(&app.admin().await, Media::Text, json!({ "overlap": 2 })).await;
+    let words = json!({ "name": "Words", "kind": "TEXT_SPAN", "required": true, "labels": [{ "name": "cell" }] });
+    project.publish_tools(json!([words])).await;
+    let ana = project.member(&app, "ana", "ANNOTATOR").await;
+    settle(&ana).await;
+    settle(&project.manager).await;
+    let claim = |more: Value| {
+        let mut input = json!({ "projectId": project.id });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ana.mutate("claimTask", input, CLAIMED)
+    };
+    assert_eq!(
+        few(&app, "claimTask, nothing there", 8, claim(json!({}))).await.text("claimTask.reason"),
+        "QUEUE_EMPTY"
+    );
+    let tasks = project.text_tasks(4).await;
+    for (case, most, more) in [
+        ("claimTask", 8, json!({})),
+        ("claimTask with a request id", 8, json!({ "requestId": "click" })),
+        ("claimTask with a request id, again", 8, json!({ "requestId": "click" })),
+        // The task is looked at first: whoever holds it already gets another screen.
+        ("claimTask by id", 10, json!({ "taskId": tasks[3] })),
+        ("claimTask by id, a second screen", 8, json!({ "taskId": tasks[3] })),
+    ] {
+        few(&app, case, most, claim(more)).await.text("claimTask.session.id");
+    }
+    project.reserve(&tasks[2..3], &ana).await;
+    few(&app, "claimTask of what is reserved", 8, claim(json!({}))).await.text("claimTask.session.id");
+    // The required tool is used; the template has been read since.
+    app.at_work(&project, &tasks[0], &ana).await.edit(span(&new_annotation(), 0, "cell")).await;
+    let mut screens = Vec::new();
+    for task in [0, 1, 3] {
+        screens.push(ana.try_claim_task(&project, &tasks[task]).await.unwrap());
+    }
+    let [submitted, skipped, released] = screens.try_into().unwrap();
+    let revision = "query($id: ID!) { node(id: $id) { ... on LabelingSession { revision } } }";
+    let revision = ana.send(revision, json!({ "id": submitted.session })).await.get("node.revision").clone();
+    let active = submitted.with(json!({ "state": "ACTIVE", "expectedRevision": revision }));
+    let skip = skipped.with(json!({ "reason": "too dark" }));
+    let handed_in = "task { id state } snapshot { id version reason }";
+    for (case, most, field, input, selection) in [
+        ("heartbeat", 4, "heartbeat", submitted.input(), "expiresAt"),
+        ("setSessionState", 8, "setSessionState", active, "session { id }"),
+        ("submitTask", 10, "submitTask", submitted.input(), handed_in),
+        ("submitTask, again", 10, "submitTask", submitted.input(), handed_in),
+        ("withdrawSubmission", 13, "withdrawSubmission", json!({ "taskId": tasks[0] }), "session { id fence }"),
+        ("skipTask", 10, "skipTask", skip, "task { id state }"),
+        ("releaseTask", 10, "releaseTask", released.input(), "task { id state }"),
+    ] {
+        few(&app, case, most, ana.mutate(field, input, selection)).await.get(field);
+    }
+    let revoke = json!({ "taskId": tasks[2], "slot": 1 });
+    few(&app, "revokeLease", 10, project.manager.mutate("revokeLease", revoke, "task { id }")).await;
+    // With all that comes only now and then: the row of the session, a lease that ran out and goes on.
+    let again = ana.try_claim_task(&project, &tasks[0]).await.unwrap();
+    app.advance(std::time::Duration::from_secs(100));
+    settle(&ana).await;
+    let heartbeat = || ana.mutate("heartbeat", again.input(), "expiresAt");
+    few(&app, "heartbeat that renews the session", 5, heartbeat()).await;
+    app.advance(std::time::Duration::from_secs(901));
+    app.reap().await;
+    settle(&ana).await;
+    few(&app, "heartbeat that revives the lease", 20, heartbeat()).await;
+}
+
+async fn statements_of_reviewing_are_few(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project_with(&app.admin().await, Media::Text, json!({ "overlap": 3 })).await;
+    let tasks = project.text_tasks(4).await;
+    let rita = project.member(&app, "rita", "REVIEWER").await;
+    for name in ["ana", "ben", "cleo"] {
+        let person = project.member(&app, name, "ANNOTATOR").await;
+        for task in &tasks[..3] {
+            let screen = person.try_claim_task(&project, task).await.unwrap();
+            person.submit(&screen).await.get("submitTask");
+        }
+    }
+    settle(&rita).await;
+    settle(&project.manager).await;
+    let claim = |more: Value| {
+        let mut input = json!({ "projectId": project.id });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        rita.mutate("claimReview", input, CLAIMED)
+    };
+    for (case, more) in [
+        ("claimReview", json!({})),
+        ("claimReview with a request id", json!({ "requestId": "click" })),
+        ("claimReview with a request id, again", json!({ "requestId": "click" })),
+        ("claimReview by id", json!({ "taskId": tasks[2] })),
+    ] {
+        few(&app, case, 10, claim(more)).await.text("claimReview.session.id");
+    }
+    few(&app, "claimReview, nothing there", 8, claim(json!({}))).await.text("claimReview.reason");
+    let mut screens = Vec::new();
+    for task in &tasks[..3] {
+        screens.push(rita.try_claim_review(&project, json!({ "taskId": task })).await.unwrap());
+    }
+    few(&app, "heartbeat of a review", 4, rita.mutate("heartbeat", screens[0].input(), "expiresAt")).await;
+    let judge = |review: usize, more: Value| {
+        let mut input = screens[review].with(more);
+        input["verdict"] = json!("ACCEPT");
+        rita.mutate("reviewTask", input, "task { id } reviews { id }")
+    };
+    let one = few(&app, "reviewTask, one slot", 12, judge(0, json!({ "slot": 1 }))).await;
+    assert_eq!(one.get("reviewTask.reviews").as_array().unwrap().len(), 1);
+    let three = few(&app, "reviewTask, three slots", 18, judge(1, json!({}))).await;
+    assert_eq!(three.get("reviewTask.reviews").as_array().unwrap().len(), 3);
+    few(&app, "reviewTask, three slots again", 8, judge(1, json!({}))).await;
+    let release = rita.mutate("releaseTask", screens[2].input(), "task { id }");
+    few(&app, "releaseTask of a review", 8, release).await;
+    let reopen = project.manager.mutate("reopenTask", json!({ "taskId": tasks[1] }), "task { id }");
+    few(&app, "reopenTask, three slots", 16, reopen).await;
+}
+
+async fn statements_of_a_page_of_tasks_at_work_do_not_grow_with_its_rows(database: Database) {
+    let app = TestApp::new(database).await;
+    let settings = json!({ "overlap": 2, "review": "REQUIRED" });
+    let project = app.project_with(&app.admin().await, Media::Text, settings).await;
+    let rita = project.member(&app, "rita", "REVIEWER").await;
+    let tasks = project.text_tasks(20).await;
+    for name in ["ana", "ben"] {
+        let person = project.member(&app, name, "ANNOTATOR").await;
+        for task in &tasks {
+            let screen = person.try_claim_task(&project, task).await.unwrap();
+            person.submit(&screen).await.get("submitTask");
+        }
+    }
+    for _ in &tasks {
+        let review = rita.claim_review(&project).await;
+        rita.judge(&review, "REJECT", json!({ "comment": "too wide" })).await.get("reviewTask");
+    }
+    settle(&project.manager).await;
+    let query = "query($id: ID!, $first: Int!) { tasks(projectId: $id, first: $first) { nodes {
+        assignments(first: 5) { totalCount nodes { annotator { name } state } } reviews { verdict comment reviewer { name } }
+        slots { state holder { name } reservedFor { name } submittedBy { name } } } } }";
+    let mut counts = Vec::new();
+    for rows in [2, 20] {
+        let page = project.manager.send(query, json!({ "id": project.id, "first": rows }));
+        let (statements, answer) = app.counted(page).await;
+        let nodes = answer.get("tasks.nodes").as_array().unwrap();
+        let lengths = |node: &Value| {
+            [&node["assignments"]["nodes"], &node["reviews"], &node["slots"]].map(|list| list.as_array().unwrap().len())
+        };
+        assert!(nodes.len() == rows && nodes.iter().all(|node| lengths(node) == [2, 2, 2]), "{:#}", answer.body);
+        counts.push((rows, statements));
+    }
+    print(&app.database, "a page of tasks with their turns, reviews and slots", &counts);
+    assert!(counts.iter().all(|(_, statements)| *statements <= 10), "{counts:?}");
 }

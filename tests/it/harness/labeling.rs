@@ -34,7 +34,8 @@ impl Screen {
         json!({ "sessionId": self.session, "fence": self.fence })
     }
 
-    fn with(&self, more: Value) -> Value {
+    /// An input that names it, with more in it.
+    pub(crate) fn with(&self, more: Value) -> Value {
         let mut input = self.input();
         input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         input

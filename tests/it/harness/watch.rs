@@ -14,10 +14,11 @@ const EVERYTHING: &str = "query($id: ID!) {
         assets(first: 200) { totalCount nodes { id state } }
     }
     eventCursor(projectId: $id)
-    tasks(projectId: $id, first: 200) { totalCount nodes { id state version priority slots { reservedFor { id } } } }
+    tasks(projectId: $id, first: 200) { totalCount nodes { id state version priority
+        slots { state holder { id } reservedFor { id } } assignments(first: 9) { nodes { state } } reviews { id } } }
     projects(first: 50) { totalCount nodes { id name } }
     users(first: 50) { totalCount nodes { id name admin disabled } }
-    viewer { accessTokens { id } }
+    viewer { accessTokens { id } sessions { id state } }
 }";
 
 /// What a project and the installation around it looked like.

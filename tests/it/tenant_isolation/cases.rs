@@ -38,11 +38,14 @@ pub(super) const WITHOUT_IDS: [&str; 9] = [
 ];
 
 /// Each implementation of Node with its ids in a project.
-pub(super) const NODES: [(&str, IdsOf); 8] = [
+pub(super) const NODES: [(&str, IdsOf); 11] = [
     ("AccessToken", |b| vec![b.spare_token.clone()]),
     ("Annotation", |b| b.annotations.clone()),
+    ("Assignment", |b| b.assignments.clone()),
     ("Asset", |b| vec![b.ready.clone(), b.pending.clone()]),
+    ("LabelingSession", session),
     ("Project", project),
+    ("Review", |b| vec![b.review.clone()]),
     ("Snapshot", |b| vec![b.snapshot.clone()]),
     ("Task", |b| b.tasks.clone()),
     ("Template", |b| b.templates.clone()),
@@ -51,6 +54,10 @@ pub(super) const NODES: [(&str, IdsOf); 8] = [
 
 fn nodes(b: &Tenant) -> Vec<String> {
     NODES.iter().flat_map(|(_, ids)| ids(b)).collect()
+}
+
+fn session(b: &Tenant) -> Vec<String> {
+    vec![b.session.id.clone()]
 }
 
 fn project(b: &Tenant) -> Vec<String> {
@@ -74,8 +81,10 @@ pub(super) const CASES: &[Case] = &[
             ... on User { name email } ... on AccessToken { name } ... on Template { name tools { name } }
             ... on Project { name members(first: 9) { totalCount nodes { user { id } } } }
             ... on Annotation { label author { id } revisions(first: 9) { totalCount nodes { content { label } } } }
-            ... on Snapshot { slot payload task { id } }
-            ... on Asset { fileName url } ... on Task { externalId slots { reservedFor { id } } annotations(first: 9) { nodes { id } } } } }",
+            ... on Snapshot { slot payload task { id } } ... on LabelingSession { actor fence task { id } slot { number } }
+            ... on Assignment { state annotator { id } } ... on Review { verdict comment reviewer { id } }
+            ... on Asset { fileName url } ... on Task { externalId slots { reservedFor { id } holder { id } } reviews { id }
+              annotations(first: 9) { nodes { id } } assignments(first: 9) { totalCount nodes { id } } } } }",
         variables: |_, id| json!({ "id": id }),
         manager_gets: "",
     },
@@ -222,7 +231,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         place: "Mutation.saveAnnotations(input.sessionId)",
-        ids: |b| vec![b.session.id.clone()],
+        ids: session,
         document: SAVE,
         variables: |_, id| json!({ "input": { "sessionId": id, "fence": 99, "edits": [span(&new_annotation(), 0, "cells")] } }),
         manager_gets: "NOT_FOUND",
@@ -285,6 +294,97 @@ pub(super) const CASES: &[Case] = &[
         manager_gets: "NOT_FOUND",
     },
     Case {
+        place: "Mutation.claimTask(input.projectId)",
+        ids: project,
+        document: CLAIM_TASK,
+        variables: |_, id| json!({ "input": { "projectId": id, "requestId": "click" } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.claimTask(input.taskId)",
+        ids: |b| b.tasks.clone(),
+        document: CLAIM_TASK,
+        variables: |a, id| json!({ "input": { "projectId": a.project.id, "taskId": id } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.claimReview(input.projectId)",
+        ids: project,
+        document: CLAIM_REVIEW,
+        variables: |_, id| json!({ "input": { "projectId": id, "requestId": "click" } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.claimReview(input.taskId)",
+        ids: |b| b.tasks.clone(),
+        document: CLAIM_REVIEW,
+        variables: |a, id| json!({ "input": { "projectId": a.project.id, "taskId": id } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.heartbeat(input.sessionId)",
+        ids: session,
+        document: "mutation($input: HeartbeatInput!) { heartbeat(input: $input) { expiresAt } }",
+        variables: |a, id| under(a, id, json!({})),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.setSessionState(input.sessionId)",
+        ids: session,
+        document: "mutation($input: SetSessionStateInput!) { setSessionState(input: $input) { session { id state } } }",
+        variables: |a, id| under(a, id, json!({ "state": "PAUSED", "expectedRevision": 1 })),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.reviewTask(input.sessionId)",
+        ids: session,
+        document: "mutation($input: ReviewTaskInput!) { reviewTask(input: $input) { task { id } reviews { id } } }",
+        variables: |a, id| under(a, id, json!({ "verdict": "ACCEPT" })),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.submitTask(input.sessionId)",
+        ids: session,
+        document: "mutation($input: SubmitTaskInput!) { submitTask(input: $input) { task { id state } snapshot { payload } } }",
+        variables: |a, id| under(a, id, json!({})),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.withdrawSubmission(input.taskId)",
+        ids: |b| b.tasks.clone(),
+        document: "mutation($input: WithdrawSubmissionInput!) { withdrawSubmission(input: $input) { session { id fence } } }",
+        variables: |_, id| json!({ "input": { "taskId": id } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.revokeLease(input.taskId)",
+        ids: |b| b.tasks.clone(),
+        document: "mutation($input: RevokeLeaseInput!) { revokeLease(input: $input) { task { id state } } }",
+        variables: |_, id| json!({ "input": { "taskId": id, "slot": 1, "reason": "mine" } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.skipTask(input.sessionId)",
+        ids: session,
+        document: "mutation($input: SkipTaskInput!) { skipTask(input: $input) { task { id state } } }",
+        variables: |a, id| under(a, id, json!({ "reason": "mine" })),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.releaseTask(input.sessionId)",
+        ids: session,
+        document: "mutation($input: ReleaseTaskInput!) { releaseTask(input: $input) { task { id state } } }",
+        variables: |a, id| under(a, id, json!({})),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.reopenTask(input.taskId)",
+        ids: |b| b.tasks.clone(),
+        document: "mutation($input: ReopenTaskInput!) { reopenTask(input: $input) { task { id state } } }",
+        variables: |_, id| json!({ "input": { "taskId": id, "reason": "mine" } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
         place: "Mutation.archiveTasks(input.taskIds)",
         ids: |b| b.tasks.clone(),
         document: "mutation($input: ArchiveTasksInput!) { archiveTasks(input: $input) { tasks { id state } } }",
@@ -316,6 +416,18 @@ pub(super) const CASES: &[Case] = &[
 
 const SAVE: &str = "mutation($input: SaveAnnotationsInput!) { saveAnnotations(input: $input) {
     results { annotationId outcome code field message annotation { id label author { id } } } } }";
+
+const CLAIM_TASK: &str =
+    "mutation($input: ClaimTaskInput!) { claimTask(input: $input) { session { id actor task { id } } reason } }";
+const CLAIM_REVIEW: &str =
+    "mutation($input: ClaimReviewInput!) { claimReview(input: $input) { session { id actor task { id } } reason } }";
+
+/// A session under the fence of the asker's own, which is that of the other project's too, and more.
+fn under(a: &Tenant, session: &str, mut more: Value) -> Value {
+    more["sessionId"] = json!(session);
+    more["fence"] = json!(a.session.fence);
+    json!({ "input": more })
+}
 
 /// One edit in the session of the asker.
 fn save(a: &Tenant, edit: &Value) -> Value {
@@ -393,6 +505,12 @@ pub(super) const LISTS: &[List] = &[
         path: "task.annotations",
         id: |t| &t.tasks[0],
         document: r#"{ task(id: "ID") { annotations(includeDeleted: true, PAGE) { edges { cursor node { id } } } } }"#,
+    },
+    List {
+        field: "Task.assignments",
+        path: "task.assignments",
+        id: |t| &t.tasks[0],
+        document: r#"{ task(id: "ID") { assignments(PAGE) { edges { cursor node { id } } } } }"#,
     },
     List {
         field: "Task.snapshots",

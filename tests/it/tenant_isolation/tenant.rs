@@ -28,6 +28,10 @@ pub(super) struct Tenant {
     pub(super) annotations: Vec<String>,
     /// Of the first task.
     pub(super) snapshot: String,
+    /// Turns on the first task, one of the annotator's and one of the manager's.
+    pub(super) assignments: Vec<String>,
+    /// Of the last task, which is accepted.
+    pub(super) review: String,
 }
 
 impl Tenant {
@@ -64,6 +68,12 @@ impl Tenant {
         session.save(edits).await.get("saveAnnotations.results.2.annotation.id");
         let snapshot = app.snapshot(&tasks[0], 1).await;
         annotators.edit(span(&new_annotation(), 0, "a")).await;
+        let done = app.at_work(&project, &tasks[2], &annotator).await;
+        annotator.submit(&done.screen).await.get("submitTask");
+        let review = reviewer.claim_review(&project).await;
+        let judged = reviewer.judge(&review, "ACCEPT", json!({ "comment": "fine" })).await;
+        let query = "query($id: ID!) { task(id: $id) { assignments(first: 9) { nodes { id } } } }";
+        let turns = project.manager.send(query, json!({ "id": tasks[0] })).await;
         for task in &tasks[..2] {
             // No lease is renewed while answers are compared.
             app.set_slot(task, "lease_expires_at = '2999-01-01T00:00:00+00:00'").await;
@@ -89,6 +99,8 @@ impl Tenant {
             annotators,
             annotations,
             snapshot,
+            assignments: turns.get("task.assignments.nodes").as_array().unwrap().iter().map(id_of).collect(),
+            review: judged.text("reviewTask.reviews.0.id"),
             project,
         }
     }
@@ -116,9 +128,10 @@ impl Tenant {
                 name state template { version } members(first: 50) { nodes { role user { id name } } }
                 assets(first: 50) { nodes { id state } }
             }
-            tasks(projectId: $id, first: 50) { nodes { id state priority version slots { reservedFor { id } }
+            tasks(projectId: $id, first: 50) { nodes { id state priority version slots { state holder { id } reservedFor { id } }
+              assignments(first: 9) { nodes { state } } reviews { id }
               annotations(first: 50, includeDeleted: true) { nodes { id revision } } snapshots(first: 9) { nodes { id } } } }
-            viewer { accessTokens { id } }
+            viewer { accessTokens { id } sessions { id state } }
         }";
         let answer = self.manager().send(query, json!({ "id": self.project.id })).await;
         answer.get("project.name");
