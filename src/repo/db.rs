@@ -9,8 +9,8 @@ use std::{
 };
 
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    AccessMode, ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use sqlx::{
     Connection,
@@ -126,6 +126,23 @@ impl Db {
     /// # Errors
     /// [`RepoError`] when no connection is free in time.
     pub async fn begin(&self) -> Result<Txn, RepoError> {
+        if self.is_sqlite() {
+            return self.begin_here().await;
+        }
+        // In a task of its own: when the client hangs up and the request is given up half-way, PostgreSQL begins all the
+        // same and the driver does not know. The connection would go back to the pool with the transaction open, and
+        // what is next written through it would be answered and never committed.
+        let db = self.clone();
+        match tokio::spawn(async move { db.begin_here().await }).await {
+            Ok(begun) => begun,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed).into()),
+            },
+        }
+    }
+
+    async fn begin_here(&self) -> Result<Txn, RepoError> {
         let options = TransactionOptions {
             access_mode: Some(AccessMode::ReadWrite).filter(|_| !self.is_sqlite()),
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

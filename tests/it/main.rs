@@ -28,6 +28,7 @@ mod error_docs;
 mod event_replay;
 mod event_streams;
 mod event_subscriptions;
+mod faults_hangup;
 mod field_coverage;
 mod file_downloads;
 mod graphql_over_http_audit;
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         event_replay::trials(),
         event_streams::trials(),
         event_subscriptions::trials(),
+        faults_hangup::trials(),
         field_coverage::trials(),
         file_downloads::trials(),
         graphql_over_http_audit::trials(),
