@@ -42,6 +42,7 @@ mod rolling_migration;
 mod schema_migration;
 mod sign_in;
 mod snapshots;
+mod sqlite_writers;
 mod statement_counts;
 mod task_concurrency;
 mod task_list;
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         schema_migration::trials(),
         sign_in::trials(),
         snapshots::trials(),
+        sqlite_writers::trials(),
         statement_counts::trials(),
         task_concurrency::trials(),
         task_list::trials(),
