@@ -9,6 +9,8 @@
     reason = "a panic is how a bench fails"
 )]
 
+#[path = "loads/label_cycle.rs"]
+mod label_cycle;
 #[path = "support/measure.rs"]
 mod measure;
 #[path = "../tests/it/harness/postgres.rs"]
@@ -34,6 +36,7 @@ const CONNECTIONS: usize = 16;
 async fn main() {
     cold_start().await;
     task_read().await;
+    label_cycle::run().await;
 }
 
 fn print(name: &str, reached: f64, unit: &str, beside: &str) {

@@ -15,12 +15,14 @@ pub(crate) struct Server {
     process: Child,
     url: String,
     token: String,
+    environment: Vec<(String, String)>,
     _folder: TempDir,
     /// From the start of the process to the first 200 of /readyz.
     pub(crate) ready_after: Duration,
 }
 
 /// Sends GraphQL over one kept connection.
+#[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     url: String,
@@ -66,7 +68,7 @@ impl Server {
         }
         let ready_after = begun.elapsed();
         let token = run(&environment, &["token", "create", "--email", "admin@localhost"]);
-        Self { process, url: format!("http://{listen}/graphql"), token, _folder: folder, ready_after }
+        Self { process, url: format!("http://{listen}/graphql"), token, environment, _folder: folder, ready_after }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -101,6 +103,46 @@ impl Server {
         Seeded { tasks: Arc::new(ids), template, user, token: self.token.clone() }
     }
 
+    /// A project of picture tasks that take boxes, all of them waiting.
+    pub(crate) async fn labeling_project(&self, name: &str, tasks: usize) -> String {
+        let client = self.client();
+        let create = "mutation($i: CreateProjectInput!) { createProject(input: $i) { project { id } } }";
+        let made = client.send(create, json!({ "i": { "name": name, "mediaType": "IMAGE" } })).await;
+        let project = made["data"]["createProject"]["project"]["id"].clone();
+        let publish = "mutation($i: TemplateInput!) { publishTemplate(input: {template: $i}) { template { id } } }";
+        let tool = json!({ "name": "Boxes", "kind": "BOUNDING_BOX", "labels": [{ "name": "car" }] });
+        client.send(publish, json!({ "i": { "projectId": project, "name": name, "tools": [tool] } })).await;
+        let picture = include_bytes!("../../tests/data/bccd/BloodImage_00012.jpg");
+        let assets = client.upload_all(&project, "cells.jpg", "image/jpeg", picture, 1).await;
+        let create = "mutation($i: CreateTasksInput!) { createTasks(input: $i) { created } }";
+        for _ in 0..tasks.div_ceil(1_000) {
+            let batch: Vec<Value> = (0..1_000).map(|_| json!({ "assetIds": assets })).collect();
+            let made = client.send(create, json!({ "i": { "projectId": project, "tasks": batch } })).await;
+            assert_eq!(made["data"]["createTasks"]["created"], 1_000, "{made}");
+        }
+        project.as_str().unwrap().to_owned()
+    }
+
+    /// People who label in a project, each with a token and a connection of their own.
+    pub(crate) async fn annotators(&self, project: &str, count: usize) -> Vec<Client> {
+        let client = self.client();
+        let mut people = Vec::with_capacity(count);
+        for n in 0..count {
+            let email = format!("{n}-{}@example.com", &project[project.len() - 6..]);
+            let create = "mutation($i: CreateUserInput!) { createUser(input: $i) { user { id } } }";
+            let made = client.send(create, json!({ "i": { "email": email, "name": email } })).await;
+            let user = &made["data"]["createUser"]["user"]["id"];
+            let member = "mutation($i: SetMemberInput!) { setMember(input: $i) { member { role } } }";
+            let member = client
+                .send(member, json!({ "i": { "projectId": project, "userId": user, "role": "ANNOTATOR" } }))
+                .await;
+            assert_eq!(member["data"]["setMember"]["member"]["role"], "ANNOTATOR", "{member}");
+            let token = run(&self.environment, &["token", "create", "--email", &email]);
+            people.push(Client { http: reqwest::Client::new(), url: self.url.clone(), token });
+        }
+        people
+    }
+
     async fn viewer_id(&self) -> String {
         let answer = self.client().send("{ viewer { id } }", json!({})).await;
         answer["data"]["viewer"]["id"].as_str().unwrap().to_owned()
@@ -123,13 +165,24 @@ impl Client {
     }
 
     async fn upload(&self, project: &Value, count: usize) -> Vec<Value> {
+        self.upload_all(project, "page.txt", "text/plain", b"hello", count).await
+    }
+
+    async fn upload_all(
+        &self,
+        project: &Value,
+        name: &str,
+        content_type: &str,
+        bytes: &'static [u8],
+        count: usize,
+    ) -> Vec<Value> {
         let request = "mutation($i: RequestUploadsInput!) { requestUploads(input: $i) { uploads { assetId url } } }";
         let complete = "mutation($i: CompleteUploadsInput!) { completeUploads(input: $i) { assets { state } } }";
-        let file = json!({ "fileName": "page.txt", "contentType": "text/plain", "sizeBytes": 5 });
+        let file = json!({ "fileName": name, "contentType": content_type, "sizeBytes": bytes.len() });
         let asked = self.send(request, json!({ "i": { "projectId": project, "files": vec![file; count] } })).await;
         let uploads = asked["data"]["requestUploads"]["uploads"].as_array().expect("uploads are given").clone();
         for upload in &uploads {
-            let sent = self.http.put(upload["url"].as_str().unwrap()).body("hello").send().await.unwrap();
+            let sent = self.http.put(upload["url"].as_str().unwrap()).body(bytes).send().await.unwrap();
             assert_eq!(sent.status(), 204);
         }
         let ids: Vec<Value> = uploads.iter().map(|upload| upload["assetId"].clone()).collect();

@@ -191,6 +191,10 @@ pub const ACTOR_CHARS: usize = 32;
 pub const SESSION_TTL: Duration = Duration::from_secs(30 * 60);
 /// Labeling sessions whose soft state the embedded store keeps; the one silent for longest goes first.
 pub const KEPT_SESSIONS: usize = 100_000;
+/// Screens that one person opens under one fence.
+pub const SCREENS: i64 = 50;
+/// How often a claim that found only what others held asks again.
+pub const CLAIM_ATTEMPTS: u32 = 5;
 /// Open labeling sessions of one person that are shown.
 pub const OPEN_SESSIONS: u64 = 200;
 /// How long a lease runs on while its session is PAUSED, in seconds.

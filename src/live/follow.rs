@@ -1,11 +1,7 @@
 //! Following a project's streams from a cursor on, without an end: pages out of the database, one at a time, and waiting
 //! for more. Who asks and whether they still may is for the caller, who stands between reading and telling.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
     domain::{
@@ -95,7 +91,7 @@ impl Follower {
             filter,
             cursor,
             page: VecDeque::new(),
-            sight: Sight::Own(HashSet::new()),
+            sight: Sight::All,
             resync: None,
             has_more: true,
             filtered: 0,

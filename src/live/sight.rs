@@ -3,15 +3,23 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::{domain::ids::TaskId, repo::event::StoredEvent};
+use crate::{
+    domain::ids::{TaskId, UserId},
+    repo::event::StoredEvent,
+};
 
 /// What somebody sees of a project's events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sight {
     /// Everything.
     All,
-    /// Everything but the work in slots other than these, given by task and number.
-    Own(HashSet<(TaskId, i32)>),
+    /// Everything but the work in slots other than one's own.
+    Own {
+        /// Who looks.
+        user: UserId,
+        /// One's slots, by task and number.
+        slots: HashSet<(TaskId, i32)>,
+    },
 }
 
 impl Sight {
@@ -20,9 +28,14 @@ impl Sight {
     pub fn shows(&self, event: &StoredEvent) -> bool {
         match (self, slot_of(event)) {
             (Self::All, _) | (_, None) => true,
-            (Self::Own(own), Some(slot)) => own.contains(&slot),
+            // Also of a turn of one's own on a slot that is another's by now.
+            (Self::Own { user, slots }, Some(slot)) => slots.contains(&slot) || is_about(event, *user),
         }
     }
+}
+
+fn is_about(event: &StoredEvent, user: UserId) -> bool {
+    event.payload.get("whose").and_then(|whose| whose.as_str()) == Some(&user.to_string())
 }
 
 /// The tasks with a slot that one of the events is about.
@@ -62,10 +75,13 @@ mod tests {
     #[test]
     fn of_other_slots_nothing_is_seen() {
         let (task, other) = (TaskId::generate(), TaskId::generate());
-        let own = Sight::Own(HashSet::from([(task, 2)]));
+        let user = UserId::generate();
+        let own = Sight::Own { user, slots: HashSet::from([(task, 2)]) };
         for (case, event, shown) in [
             ("one's own slot", event(Some(task), json!({ "slot": 2 })), true),
             ("another slot", event(Some(task), json!({ "slot": 1 })), false),
+            ("one's turn on another slot", event(Some(task), json!({ "slot": 1, "whose": user.to_string() })), true),
+            ("another's turn", event(Some(task), json!({ "slot": 1, "whose": UserId::generate().to_string() })), false),
             ("that slot of another task", event(Some(other), json!({ "slot": 2 })), false),
             ("the task itself", event(Some(task), json!({ "to": "SUBMITTED" })), true),
             ("the project", event(None, json!({})), true),

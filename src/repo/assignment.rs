@@ -114,6 +114,20 @@ pub async fn find(conn: &impl Conn, task: TaskId, slot: i32, fence: i32) -> Resu
     sql::one::<Model, _>(conn, &Entity::find().filter_by(turn)).await
 }
 
+/// Whether the person skipped the task in this round.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn has_skipped(conn: &impl Conn, task: TaskId, user: UserId, round: i32) -> Result<bool, RepoError> {
+    let skipped = Entity::find()
+        .filter_by(Column::TaskId.eq(task.0).and(Column::AnnotatorId.eq(user.0)))
+        .and_where(Column::Round.eq(round))
+        .and_where(Column::State.eq(AssignmentState::Skipped.as_str()))
+        .limit(1)
+        .to_owned();
+    Ok(conn.query_one(&skipped).await?.is_some())
+}
+
 /// The same page of the turns of many tasks, oldest first.
 ///
 /// # Errors

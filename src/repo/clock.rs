@@ -9,7 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Query};
 
 use crate::repo::Conn;
 
@@ -62,6 +62,18 @@ pub(super) fn now_plus(conn: &impl Conn, seconds: i64) -> Expr {
         0 => Expr::cust("clock_timestamp()"),
         _ => Expr::cust_with_values("(clock_timestamp() + $1 * interval '1 microsecond')", [offset_us]),
     }
+}
+
+/// [`now`] for a condition: read once when its statement starts. A time that may be another for each row lets no index
+/// be used.
+pub(super) fn start(conn: &impl Conn) -> Expr {
+    start_plus(conn, 0)
+}
+
+/// [`now_plus`], as of [`start`].
+pub(super) fn start_plus(conn: &impl Conn, seconds: i64) -> Expr {
+    let at = now_plus(conn, seconds);
+    if conn.is_sqlite() { at } else { Expr::SubQuery(None, Box::new(Query::select().expr(at).to_owned().into())) }
 }
 
 /// SQL for the microseconds since 1970, which order the claim queue.

@@ -9,13 +9,15 @@ use std::{
 };
 
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    AccessMode, ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use sqlx::{
     Connection,
     sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
+
+use tokio::sync::OwnedMutexGuard;
 
 use crate::{
     domain::{ids::ProjectId, limits},
@@ -42,6 +44,8 @@ pub struct Db {
     statements: Arc<AtomicU64>,
     trouble: Trouble,
     listener: Listener,
+    /// Who writes to SQLite.
+    writer: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Who is told of the projects that a commit gave events: set once, by the composition of the use cases. Here, where every
@@ -90,6 +94,8 @@ pub struct Txn {
     listener: Listener,
     /// Projects that got events.
     told: Mutex<Vec<ProjectId>>,
+    /// Given back when the transaction has ended.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 /// What repo functions run on: the pool or a transaction.
@@ -111,7 +117,14 @@ impl Db {
     pub async fn connect(connect: &Connect) -> Result<Self, RepoError> {
         let trouble = Trouble::default();
         let pool = Database::connect(options(connect, trouble.clone())).await?;
-        Ok(Self { pool, clock: Arc::default(), statements: Arc::default(), trouble, listener: Listener::default() })
+        Ok(Self {
+            pool,
+            clock: Arc::default(),
+            statements: Arc::default(),
+            trouble,
+            listener: Listener::default(),
+            writer: Arc::default(),
+        })
     }
 
     /// From now on `listener` is called after each commit, for each project that it gave events. Must not block. The
@@ -126,6 +139,27 @@ impl Db {
     /// # Errors
     /// [`RepoError`] when no connection is free in time.
     pub async fn begin(&self) -> Result<Txn, RepoError> {
+        if self.is_sqlite() {
+            // One after the other: those who wait for SQLite's own lock sleep between looks, each longer than the one
+            // before, and who came last is often first.
+            let turn = tokio::time::timeout(limits::DATABASE_WAIT, self.writer.clone().lock_owned()).await;
+            let turn = turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
+            return self.begin_here(Some(turn)).await;
+        }
+        // In a task of its own: when the client hangs up and the request is given up half-way, PostgreSQL begins all the
+        // same and the driver does not know. The connection would go back to the pool with the transaction open, and
+        // what is next written through it would be answered and never committed.
+        let db = self.clone();
+        match tokio::spawn(async move { db.begin_here(None).await }).await {
+            Ok(begun) => begun,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed).into()),
+            },
+        }
+    }
+
+    async fn begin_here(&self, turn: Option<OwnedMutexGuard<()>>) -> Result<Txn, RepoError> {
         let options = TransactionOptions {
             access_mode: Some(AccessMode::ReadWrite).filter(|_| !self.is_sqlite()),
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -133,7 +167,7 @@ impl Db {
         };
         let inner = self.trouble.note(self.pool.begin_with_options(options).await)?;
         let Self { clock, statements, trouble, listener, .. } = self.clone();
-        Ok(Txn { inner, clock, statements, trouble, listener, told: Mutex::default() })
+        Ok(Txn { inner, clock, statements, trouble, listener, told: Mutex::default(), _turn: turn })
     }
 
     /// Statements run so far by this pool and its transactions, without BEGIN and COMMIT.

@@ -1,16 +1,16 @@
 //! The claim queue in SQL: a slot is found by walking the partial index of free slots in their order, and leased in the
 //! same statement. The row is the truth: two holders of one slot cannot exist.
 //!
-//! The walk locks the task (`SKIP LOCKED`, so that claimers do not wait for one another) and the UPDATE repeats that the
-//! slot is FREE, because the task's lock says nothing about rows the walk had read before.
+//! The walk locks task and slot (`SKIP LOCKED`, so that claimers do not wait for one another), whose rows are thereby read
+//! anew, and the UPDATE repeats that the slot is FREE.
 
 use chrono::{DateTime, Utc};
 use entity::{assignment, labeling_session, project, project_member, task, task_slot, user};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult,
+    ColumnTrait, EntityTrait, FromQueryResult, Iterable,
     sea_query::{
-        CommonTableExpression, Condition, Expr, ExprTrait, Func, LockBehavior, LockType, Order, Query, SelectStatement,
-        WithClause,
+        CommonTableExpression, Condition, Expr, ExprTrait, IntoTableRef, LockBehavior, LockType, Order, Query,
+        SelectStatement, TableRef, WithClause,
     },
 };
 use uuid::Uuid;
@@ -26,7 +26,7 @@ use crate::{
         Conn, RepoError, Scope, clock,
         project::Project,
         slot::Slot,
-        sql::{self, FilterBy, optional_word, word},
+        sql::{self, FilterBy, is, optional_word, word},
         task::Task,
     },
 };
@@ -113,7 +113,7 @@ fn leases(project: ProjectId, user: UserId) -> SelectStatement {
         .from(task_slot::Entity)
         .and_where(C::HolderId.eq(user.0))
         .and_where(C::ProjectId.eq(project.0))
-        .and_where(C::State.eq(SlotState::Leased.as_str()))
+        .and_where(is(C::State, SlotState::Leased.as_str()))
         .to_owned()
 }
 
@@ -124,7 +124,7 @@ fn reviews(project: ProjectId, user: UserId) -> SelectStatement {
         .from(task::Entity)
         .and_where(C::ReviewerId.eq(user.0))
         .and_where(C::ProjectId.eq(project.0))
-        .and_where(C::State.eq(TaskState::InReview.as_str()))
+        .and_where(is(C::State, TaskState::InReview.as_str()))
         .to_owned()
 }
 
@@ -135,7 +135,7 @@ fn opened_by(conn: &impl Conn, user: UserId, request_id: &str) -> SelectStatemen
         .from(labeling_session::Entity)
         .and_where(C::UserId.eq(user.0))
         .and_where(C::RequestId.eq(request_id))
-        .and_where(Expr::col(C::CreatedAt).gt(clock::now_plus(conn, -limits::REQUEST_ID_SECONDS)))
+        .and_where(Expr::col(C::CreatedAt).gt(clock::start_plus(conn, -limits::REQUEST_ID_SECONDS)))
         .to_owned()
 }
 
@@ -146,8 +146,8 @@ fn reserved(project: ProjectId, user: UserId) -> SelectStatement {
         .from(task_slot::Entity)
         .and_where(C::ProjectId.eq(project.0))
         .and_where(C::ReservedFor.eq(user.0))
-        .and_where(C::State.eq(SlotState::Free.as_str()))
-        .and_where(C::Claimable.eq(true))
+        .and_where(is(C::State, SlotState::Free.as_str()))
+        .and_where(Expr::col(C::Claimable))
         .to_owned()
 }
 
@@ -186,63 +186,77 @@ pub struct Leased {
     pub task_state: TaskState,
 }
 
-/// What becomes of a task that another transaction holds right now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// It is passed over.
-    Skip,
-    /// It is waited for.
-    Wait,
-}
-
-/// Leases the first slot of `place` that the person may hold.
+/// Leases the first slot of `place` that the person may hold, of those that no other transaction holds right now.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn lease(conn: &impl Conn, claimer: Claimer, place: Place, held: Held) -> Result<Option<Leased>, RepoError> {
+pub async fn lease(conn: &impl Conn, claimer: Claimer, place: Place) -> Result<Option<Leased>, RepoError> {
     use task_slot::Column as C;
-    let pick = CommonTableExpression::new().table_name("pick").query(walk(conn, claimer, place, held)).to_owned();
-    let picked = Query::select().columns(["task_id", "number"]).from("pick").to_owned();
-    // In a function, else PostgreSQL would give it the name of the slot's own state.
-    // The task's state before this change: nothing but a change of this very task, which is locked, could move it.
-    let state = Query::select()
-        .column(task::Column::State)
-        .from(task::Entity)
-        .and_where(Expr::col((task::Entity, task::Column::Id)).equals((task_slot::Entity, C::TaskId)))
-        .to_owned();
-    let update = Query::update()
+    let mut pick = walk(claimer, place);
+    lock(conn, &mut pick);
+    let pick = CommonTableExpression::new().table_name("pick").query(pick).to_owned();
+    let mut update = Query::update();
+    update
         .table(task_slot::Entity)
         .value(C::State, SlotState::Leased.as_str())
-        .value(C::LeaseEpoch, Expr::col(C::LeaseEpoch).add(1))
+        .value(C::LeaseEpoch, Expr::col((task_slot::Entity, C::LeaseEpoch)).add(1))
         .value(C::HolderId, claimer.user.0)
         .value(C::LeaseExpiresAt, clock::now_plus(conn, i64::from(claimer.lease_seconds)))
         .value(C::ReservedFor, None::<Uuid>)
         .value(C::ReservedUntil, None::<DateTime<Utc>>)
-        .and_where(Expr::tuple([Expr::col(C::TaskId), Expr::col(C::Number)]).in_subquery(picked))
-        .and_where(C::State.eq(SlotState::Free.as_str()))
-        .returning(Query::returning().exprs([
-            Expr::col(sea_orm::sea_query::Asterisk),
-            Func::coalesce([Expr::SubQuery(None, Box::new(state.into())), Expr::value("")]).into(),
-        ]))
-        .to_owned();
-    let row = conn.query_one(&update.with(WithClause::new().cte(pick).to_owned())).await?;
-    let Some(row) = row else { return Ok(None) };
+        .and_where(is((task_slot::Entity, C::State), SlotState::Free.as_str()));
+    let slot = || Expr::tuple([Expr::col((task_slot::Entity, C::TaskId)), Expr::col((task_slot::Entity, C::Number))]);
+    // The task as it was locked: PostgreSQL shows it beside the slot, SQLite, which is alone, in a look of its own.
+    let state = if conn.is_sqlite() {
+        let picked = Query::select().columns(["task_id", "number"]).from("pick").to_owned();
+        update.and_where(slot().in_subquery(picked));
+        let state = Query::select()
+            .column(task::Column::State)
+            .from(task::Entity)
+            .and_where(Expr::col((task::Entity, task::Column::Id)).equals((task_slot::Entity, C::TaskId)))
+            .to_owned();
+        Expr::SubQuery(None, Box::new(state.into()))
+    } else {
+        update.from("pick");
+        update.and_where(slot().eq(Expr::tuple([Expr::col(("pick", "task_id")), Expr::col(("pick", "number"))])));
+        Expr::col(("pick", "task_state"))
+    };
+    // By name: a column that a newer schema adds must not stand in the way of an older build.
+    let columns = C::iter().map(|column| Expr::col((task_slot::Entity, column)));
+    update.returning(Query::returning().exprs(columns.chain([state])));
+    let Some(row) = conn.query_one(&update.with(WithClause::new().cte(pick).to_owned())).await? else {
+        return Ok(None);
+    };
     let slot = task_slot::Model::from_query_result(&row, "")?.try_into()?;
-    Ok(Some(Leased { slot, task_state: word(&row.try_get_by_index::<String>(16)?)? }))
+    Ok(Some(Leased { slot, task_state: word(&row.try_get_by_index::<String>(C::iter().count())?)? }))
 }
 
-/// The first free slot of `place` that the person may hold, its task locked.
-fn walk(conn: &impl Conn, claimer: Claimer, place: Place, held: Held) -> SelectStatement {
+/// A task that the person could claim a slot of, were it not held by another transaction right now.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn held_by_others(conn: &impl Conn, claimer: Claimer) -> Result<Option<TaskId>, RepoError> {
+    for place in [Place::Reserved, Place::Again] {
+        if let Some(row) = conn.query_one(&walk(claimer, place)).await? {
+            return Ok(Some(TaskId(row.try_get("", "task_id")?)));
+        }
+    }
+    Ok(None)
+}
+
+/// The first free slot of `place` that the person may hold, and its task's state.
+fn walk(claimer: Claimer, place: Place) -> SelectStatement {
     use task_slot::Column as C;
     let Claimer { project, user, .. } = claimer;
     let mut select = Query::select();
     select
         .columns([(task_slot::Entity, C::TaskId), (task_slot::Entity, C::Number)])
+        .expr_as(Expr::col((task::Entity, task::Column::State)), "task_state")
         .from(task_slot::Entity)
         .inner_join(task::Entity, Expr::col((task::Entity, task::Column::Id)).equals((task_slot::Entity, C::TaskId)))
         .and_where(Expr::col((task_slot::Entity, C::ProjectId)).eq(project.0))
-        .and_where(Expr::col((task_slot::Entity, C::State)).eq(SlotState::Free.as_str()))
-        .and_where(Expr::col((task_slot::Entity, C::Claimable)).eq(true))
+        .and_where(is((task_slot::Entity, C::State), SlotState::Free.as_str()))
+        .and_where(Expr::col((task_slot::Entity, C::Claimable)))
         .order_by((task_slot::Entity, C::Priority), Order::Desc)
         .order_by((task_slot::Entity, C::QueueNumber), Order::Asc)
         .limit(1);
@@ -266,15 +280,15 @@ fn walk(conn: &impl Conn, claimer: Claimer, place: Place, held: Held) -> SelectS
     if claimer.overlaps {
         select.and_where(Expr::exists(own_slots(user)).not());
     }
-    lock_task(conn, &mut select, held);
     select
 }
 
-fn lock_task(conn: &impl Conn, select: &mut SelectStatement, held: Held) {
-    if held == Held::Skip && !conn.is_sqlite() {
-        select.lock_with_tables_behavior(LockType::Update, [task::Entity], LockBehavior::SkipLocked);
-    } else {
-        select.lock_with_tables(LockType::Update, [task::Entity]);
+/// Holds the walked task and then its slot, whose row is thereby looked at again: what another transaction changed since
+/// the walk began is passed over, like what one holds.
+fn lock(conn: &impl Conn, select: &mut SelectStatement) {
+    if !conn.is_sqlite() {
+        let tables: [TableRef; 2] = [task::Entity.into_table_ref(), task_slot::Entity.into_table_ref()];
+        select.lock_with_tables_behavior(LockType::Update, tables, LockBehavior::SkipLocked);
     }
 }
 
@@ -319,32 +333,46 @@ fn own_slots(user: UserId) -> SelectStatement {
 pub async fn is_empty(conn: &impl Conn, project: ProjectId) -> Result<bool, RepoError> {
     use task_slot::Column as C;
     let any = task_slot::Entity::find()
-        .filter_by(C::ProjectId.eq(project.0).and(C::State.eq(SlotState::Free.as_str())))
-        .and_where(C::Claimable.eq(true))
+        .filter_by(C::ProjectId.eq(project.0).and(is(C::State, SlotState::Free.as_str())))
+        .and_where(Expr::col(C::Claimable))
         .and_where(C::ReservedFor.is_null())
         .limit(1)
         .to_owned();
     Ok(conn.query_one(&any).await?.is_none())
 }
 
-/// Locks the first task that waits for a review the person may give: the highest priority first.
+/// Locks the first task that waits for a review the person may give, the highest priority first, of those that no other
+/// transaction holds right now.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn reviewable(
+pub async fn reviewable(conn: &impl Conn, project: ProjectId, user: UserId) -> Result<Option<Task>, RepoError> {
+    let mut select = reviews_for(project, user);
+    if !conn.is_sqlite() {
+        select.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    }
+    sql::one::<task::Model, _>(conn, &select).await
+}
+
+/// A task that the person could review, were it not held by another transaction right now.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn review_held_by_others(
     conn: &impl Conn,
     project: ProjectId,
     user: UserId,
-    held: Held,
-) -> Result<Option<Task>, RepoError> {
-    let mut select = waiting_for_review(project);
-    select
+) -> Result<Option<TaskId>, RepoError> {
+    Ok(sql::one::<task::Model, Task>(conn, &reviews_for(project, user)).await?.map(|task| task.id))
+}
+
+fn reviews_for(project: ProjectId, user: UserId) -> SelectStatement {
+    waiting_for_review(project)
         .and_where(Expr::exists(worked(user)).not())
         .order_by(task::Column::Priority, Order::Desc)
         .order_by(task::Column::Id, Order::Asc)
-        .limit(1);
-    lock_task(conn, &mut select, held);
-    sql::one::<task::Model, _>(conn, &select).await
+        .limit(1)
+        .to_owned()
 }
 
 /// Whether no task of the project waits for a review, whoever gives it.
@@ -370,7 +398,7 @@ pub async fn has_worked(conn: &impl Conn, task: TaskId, user: UserId) -> Result<
 }
 
 fn waiting_for_review(project: ProjectId) -> SelectStatement {
-    let waiting = task::Column::ProjectId.eq(project.0).and(task::Column::State.eq(TaskState::Submitted.as_str()));
+    let waiting = task::Column::ProjectId.eq(project.0).and(is(task::Column::State, TaskState::Submitted.as_str()));
     task::Entity::find().filter_by(waiting.and(task::Column::ImportJob.is_null()))
 }
 
@@ -394,8 +422,8 @@ pub async fn expired(conn: &impl Conn) -> Result<Vec<(TaskId, DateTime<Utc>)>, R
         .column(task_slot::Column::TaskId)
         .expr_as(Expr::col(task_slot::Column::LeaseExpiresAt), "ran_out_at")
         .from(task_slot::Entity)
-        .and_where(task_slot::Column::State.eq(SlotState::Leased.as_str()))
-        .and_where(Expr::col(task_slot::Column::LeaseExpiresAt).lte(clock::now(conn)))
+        .and_where(is(task_slot::Column::State, SlotState::Leased.as_str()))
+        .and_where(Expr::col(task_slot::Column::LeaseExpiresAt).lte(clock::start(conn)))
         .order_by(task_slot::Column::LeaseExpiresAt, Order::Asc)
         .limit(limits::REAPED)
         .to_owned();
@@ -403,8 +431,8 @@ pub async fn expired(conn: &impl Conn) -> Result<Vec<(TaskId, DateTime<Utc>)>, R
         .column(task::Column::Id)
         .expr_as(Expr::col(task::Column::ReviewExpiresAt), "ran_out_at")
         .from(task::Entity)
-        .and_where(task::Column::State.eq(TaskState::InReview.as_str()))
-        .and_where(Expr::col(task::Column::ReviewExpiresAt).lte(clock::now(conn)))
+        .and_where(is(task::Column::State, TaskState::InReview.as_str()))
+        .and_where(Expr::col(task::Column::ReviewExpiresAt).lte(clock::start(conn)))
         .order_by(task::Column::ReviewExpiresAt, Order::Asc)
         .limit(limits::REAPED)
         .to_owned();
@@ -445,16 +473,16 @@ pub async fn end_reservations(conn: &impl Conn, limit: u64) -> Result<u64, RepoE
             .to_owned();
         Condition::all().add(Expr::exists(able).not()).add(Expr::exists(admin).not())
     };
-    let over = || Expr::col((task_slot::Entity, C::ReservedUntil)).lte(clock::now(conn));
+    let over = || Expr::col((task_slot::Entity, C::ReservedUntil)).lte(clock::start(conn));
     let mut walk = Query::select();
     walk.columns([(task_slot::Entity, C::TaskId), (task_slot::Entity, C::Number)])
         .from(task_slot::Entity)
         .inner_join(task::Entity, Expr::col((task::Entity, task::Column::Id)).equals((task_slot::Entity, C::TaskId)))
-        .and_where(Expr::col((task_slot::Entity, C::State)).eq(SlotState::Free.as_str()))
+        .and_where(is((task_slot::Entity, C::State), SlotState::Free.as_str()))
         .and_where(Expr::col((task_slot::Entity, C::ReservedFor)).is_not_null())
         .cond_where(Condition::any().add(over()).add(gone()))
         .limit(limit);
-    lock_task(conn, &mut walk, Held::Skip);
+    lock(conn, &mut walk);
     let over = CommonTableExpression::new().table_name("pick").query(walk).to_owned();
     let picked = Query::select().columns(["task_id", "number"]).from("pick").to_owned();
     let update = Query::update()
@@ -462,7 +490,7 @@ pub async fn end_reservations(conn: &impl Conn, limit: u64) -> Result<u64, RepoE
         .value(C::ReservedFor, None::<Uuid>)
         .value(C::ReservedUntil, None::<DateTime<Utc>>)
         .and_where(Expr::tuple([Expr::col(C::TaskId), Expr::col(C::Number)]).in_subquery(picked))
-        .and_where(C::State.eq(SlotState::Free.as_str()))
+        .and_where(is(C::State, SlotState::Free.as_str()))
         .to_owned();
     Ok(conn.execute(&update.with(WithClause::new().cte(over).to_owned())).await?.rows_affected())
 }
@@ -483,7 +511,7 @@ pub async fn renew_lease(
         .table(task_slot::Entity)
         .value(C::LeaseExpiresAt, clock::now_plus(conn, seconds))
         .and_where(C::TaskId.eq(task.0).and(C::Number.eq(slot)).and(C::LeaseEpoch.eq(fence)))
-        .and_where(C::State.eq(SlotState::Leased.as_str()))
+        .and_where(is(C::State, SlotState::Leased.as_str()))
         .returning_col(C::LeaseExpiresAt)
         .to_owned();
     let row = conn.query_one(&update).await?;
@@ -505,9 +533,54 @@ pub async fn renew_review(
         .table(task::Entity)
         .value(C::ReviewExpiresAt, clock::now_plus(conn, seconds))
         .and_where(C::Id.eq(task.0).and(C::ReviewEpoch.eq(fence)))
-        .and_where(C::State.eq(TaskState::InReview.as_str()))
+        .and_where(is(C::State, TaskState::InReview.as_str()))
         .returning_col(C::ReviewExpiresAt)
         .to_owned();
     let row = conn.query_one(&update).await?;
     Ok(row.map(|row| row.try_get("", "review_expires_at")).transpose()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::{ConnectionTrait, StatementBuilder};
+
+    use super::*;
+    use crate::repo::{
+        Connect, Db,
+        schema::{self, Direction},
+    };
+
+    async fn plan(db: &Db, statement: &impl StatementBuilder) -> String {
+        let mut statement = statement.build(&db.get_database_backend());
+        statement.sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+        let rows = db.query_all_raw(statement).await.unwrap();
+        rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[tokio::test]
+    async fn a_claim_walks_an_index_in_its_order_and_sorts_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("concord.db").display());
+        let connect = Connect { url, max_connections: 1 };
+        schema::migrate(&connect, Direction::Up).await.unwrap();
+        let db = Db::connect(&connect).await.unwrap();
+        let (project, user) = (ProjectId::generate(), UserId::generate());
+        let claimer = Claimer { project, overlaps: true, user, lease_seconds: 900 };
+        let slots = "task_slot USING INDEX";
+        for (case, statement, index) in [
+            ("the queue", walk(claimer, Place::Queue), "task_slot_claim "),
+            ("what was given back", walk(claimer, Place::Again), "task_slot_claim "),
+            ("what is reserved", walk(claimer, Place::Reserved), "task_slot_reserved "),
+            ("held slots", leases(project, user), "task_slot_holder "),
+        ] {
+            let plan = plan(&db, &statement).await;
+            let covering = plan.replace("COVERING ", "");
+            assert!(covering.contains(&format!("{slots} {index}")), "{case}: {plan}");
+            assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN task_slot"), "{case}: {plan}");
+        }
+        let reviews = plan(&db, waiting_for_review(project).limit(1)).await;
+        assert!(reviews.contains("task_reviewable") || reviews.contains("task_by_state"), "{reviews}");
+        let reviewed = plan(&db, &super::reviews(project, user)).await;
+        assert!(reviewed.contains("task_reviewer"), "{reviewed}");
+    }
 }

@@ -14,11 +14,11 @@ use crate::{
         ids::{ProjectId, SessionId, TaskId, UserId},
         limits,
         permission::Standing,
-        words::{Role, SessionRole, SlotState, TaskState},
+        words::{ProjectState, Role, SessionRole, SlotState, TaskState},
     },
     repo::{
         Conn, RepoError, Scope, clock, scope,
-        sql::{self, FilterBy, optional_word, value, word},
+        sql::{self, FilterBy, is, optional_word, value, word},
         task::Task,
     },
 };
@@ -165,6 +165,8 @@ pub struct AtWork {
     pub session: Session,
     /// What its user is in the project.
     pub standing: Standing,
+    /// Whether the project takes work.
+    pub project_state: ProjectState,
     /// How long a lease of the project runs, in seconds.
     pub lease_seconds: i32,
     /// When the lease or review runs out; none when its fence does not hold.
@@ -201,13 +203,14 @@ pub async fn find_at_work(conn: &impl Conn, scope: Scope, id: SessionId) -> Resu
         .from(task::Entity)
         .and_where(of_session(Expr::col((task::Entity, task::Column::Id)), Column::TaskId))
         .and_where(of_session(Expr::col((task::Entity, task::Column::ReviewEpoch)), Column::Fence))
-        .and_where(Expr::col((Entity, Column::Role)).eq(SessionRole::Reviewer.as_str()))
+        .and_where(is((Entity, Column::Role), SessionRole::Reviewer.as_str()))
         .to_owned();
     let sub = |query: SelectStatement| Expr::SubQuery(None, Box::new(query.into()));
     let mut select = Entity::find().filter_by(Column::Id.eq(id.0).and(Column::UserId.eq(scope.user.0)));
     select
         .inner_join(project::Entity, of_session(Expr::col((project::Entity, project::Column::Id)), Column::ProjectId))
         .column((project::Entity, project::Column::LeaseSeconds))
+        .expr_as(Expr::col((project::Entity, project::Column::State)), "project_state")
         .expr_as(sub(role), "viewer_role")
         .expr_as(sub(lease), "lease_ends_at")
         .expr_as(sub(review), "review_ends_at")
@@ -221,6 +224,7 @@ pub async fn find_at_work(conn: &impl Conn, scope: Scope, id: SessionId) -> Resu
     Ok(Some(AtWork {
         session: Model::from_query_result(&row, "")?.try_into()?,
         standing,
+        project_state: word(&row.try_get::<String>("", "project_state")?)?,
         lease_seconds: row.try_get("", "lease_seconds")?,
         ends_at: lease.or(review),
         now: row.try_get("", "read_at")?,
@@ -236,17 +240,17 @@ pub async fn open_of(conn: &impl Conn, user: UserId) -> Result<Vec<Session>, Rep
         .columns([task_slot::Column::TaskId, task_slot::Column::LeaseEpoch])
         .from(task_slot::Entity)
         .and_where(task_slot::Column::HolderId.eq(user.0))
-        .and_where(task_slot::Column::State.eq(SlotState::Leased.as_str()))
+        .and_where(is(task_slot::Column::State, SlotState::Leased.as_str()))
         .to_owned();
     let reviews = Query::select()
         .columns([task::Column::Id, task::Column::ReviewEpoch])
         .from(task::Entity)
         .and_where(task::Column::ReviewerId.eq(user.0))
-        .and_where(task::Column::State.eq(TaskState::InReview.as_str()))
+        .and_where(is(task::Column::State, TaskState::InReview.as_str()))
         .to_owned();
     let turn = || Expr::tuple([Expr::col(Column::TaskId), Expr::col(Column::Fence)]);
-    let held = Column::Role.eq(SessionRole::Holder.as_str()).and(turn().in_subquery(slots));
-    let reviewing = Column::Role.eq(SessionRole::Reviewer.as_str()).and(turn().in_subquery(reviews));
+    let held = is(Column::Role, SessionRole::Holder.as_str()).and(turn().in_subquery(slots));
+    let reviewing = is(Column::Role, SessionRole::Reviewer.as_str()).and(turn().in_subquery(reviews));
     let select = Entity::find()
         .filter_by(Column::UserId.eq(user.0).and(held.or(reviewing)))
         .order_by(Column::Id, Order::Asc)
@@ -273,6 +277,44 @@ pub async fn touch(conn: &impl Conn, session: &Session, now: DateTime<Utc>) -> R
     Ok(())
 }
 
+/// Forgets one request id of a person when it is older than a day: it may be used again.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn forget_request(conn: &impl Conn, user: UserId, request_id: &str) -> Result<(), RepoError> {
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::RequestId, None::<String>)
+        .and_where(Column::UserId.eq(user.0))
+        .and_where(Column::RequestId.eq(request_id))
+        .and_where(Expr::col(Column::CreatedAt).lt(clock::start_plus(conn, -limits::REQUEST_ID_SECONDS)))
+        .to_owned();
+    conn.execute(&update).await?;
+    Ok(())
+}
+
+/// How many screens somebody has opened under a fence.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn count_of_fence(
+    conn: &impl Conn,
+    task: TaskId,
+    user: UserId,
+    role: SessionRole,
+    fence: i32,
+) -> Result<i64, RepoError> {
+    let select = Query::select()
+        .expr_as(Expr::cust("count(*)"), "n")
+        .from(Entity)
+        .and_where(Column::TaskId.eq(task.0))
+        .and_where(Column::UserId.eq(user.0))
+        .and_where(Column::Fence.eq(fence))
+        .and_where(Column::Role.eq(role.as_str()))
+        .to_owned();
+    Ok(conn.query_one(&select).await?.ok_or(RepoError::NotFound)?.try_get("", "n")?)
+}
+
 /// Forgets request ids older than a day, some at a time: they may be used again.
 ///
 /// # Errors
@@ -282,7 +324,7 @@ pub async fn forget_requests(conn: &impl Conn, limit: u64) -> Result<u64, RepoEr
         .column(Column::Id)
         .from(Entity)
         .and_where(Column::RequestId.is_not_null())
-        .and_where(Expr::col(Column::CreatedAt).lt(clock::now_plus(conn, -limits::REQUEST_ID_SECONDS)))
+        .and_where(Expr::col(Column::CreatedAt).lt(clock::start_plus(conn, -limits::REQUEST_ID_SECONDS)))
         .limit(limit)
         .to_owned();
     let update = Query::update()

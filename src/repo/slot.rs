@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use entity::task_slot::{Column, Entity, Model};
 use sea_orm::{
     ColumnTrait, EntityTrait,
-    sea_query::{Expr, ExprTrait, Order, Query},
+    sea_query::{Expr, ExprTrait, LockType, Order, Query},
 };
 use uuid::Uuid;
 
@@ -100,6 +100,19 @@ pub async fn of_tasks(conn: &impl Conn, tasks: &[TaskId]) -> Result<HashMap<Task
         slots.entry(slot.task).or_default().push(slot);
     }
     Ok(slots)
+}
+
+/// The slots of a locked task, each held against heartbeats too until the transaction ends.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn lock_of_task(conn: &impl Conn, task: TaskId) -> Result<Vec<Slot>, RepoError> {
+    let select = Entity::find()
+        .filter_by(Column::TaskId.eq(task.0))
+        .order_by(Column::Number, Order::Asc)
+        .lock(LockType::Update)
+        .to_owned();
+    sql::all::<Model, _>(conn, &select).await
 }
 
 /// Those slots of tasks that a person holds, handed in, or has reserved for them, as task and number.

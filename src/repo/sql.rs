@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use sea_orm::{
     EntityTrait, FromQueryResult, QueryFilter, QueryTrait, Select, StatementBuilder,
-    sea_query::{Expr, InsertStatement, IntoCondition, IntoIden, IntoTableRef, Query, SelectStatement},
+    sea_query::{
+        Expr, ExprTrait, InsertStatement, IntoColumnRef, IntoCondition, IntoIden, IntoTableRef, Query, SelectStatement,
+    },
 };
 
 use crate::repo::{Conn, RepoError};
@@ -92,6 +94,12 @@ pub(super) async fn insert_all<C: IntoIden + Copy, const N: usize>(
 /// A bound value.
 pub(super) fn value(value: impl Into<sea_orm::Value>) -> Expr {
     Expr::value(value)
+}
+
+/// That a column holds a word which stands in the statement instead of being bound: an index over some words only is used
+/// where the database knows before it runs the statement that one of them is meant.
+pub(super) fn is(column: impl IntoColumnRef, word: &'static str) -> Expr {
+    Expr::col(column).eq(Expr::cust(format!("'{word}'")))
 }
 
 /// Rows of a sub-select, counted up to `limit`: `None` when there are more.

@@ -54,7 +54,7 @@ async fn median_label_seconds(conn: &impl Conn, project: ProjectId) -> Result<Op
         .columns([Column::StartedAt, Column::EndedAt])
         .from(Entity)
         .and_where(Column::ProjectId.eq(project.0))
-        .and_where(Column::State.is_in(["SUBMITTED", "ACCEPTED", "REJECTED"]))
+        .and_where(Expr::cust("state IN ('SUBMITTED', 'ACCEPTED', 'REJECTED')"))
         .and_where(Column::EndedAt.is_not_null())
         .order_by(Column::EndedAt, Order::Desc)
         .limit(MEDIAN_OF)

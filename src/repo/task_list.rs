@@ -20,7 +20,7 @@ use crate::{
         words::{Kind, SlotState, TaskState},
     },
     repo::{
-        Conn, RepoError, keyset, sql,
+        Conn, RepoError, keyset, scope, sql,
         task::{Task, shown},
     },
 };
@@ -50,6 +50,8 @@ pub struct TaskFilter {
     pub created_after: Option<DateTime<Utc>>,
     /// Changed after this time.
     pub updated_after: Option<DateTime<Utc>>,
+    /// Look at annotations in this person's own slots only: who labels blind is not told of others' by a filter.
+    pub own_slots_of: Option<UserId>,
 }
 
 /// The order of a task list with its page: the sort key ends in the id, so that it names one row.
@@ -115,23 +117,28 @@ fn filtered(project: ProjectId, filter: &TaskFilter) -> SelectStatement {
         let by = assignment::Column::AnnotatorId.eq(annotator.0);
         select.and_where(exists(assignment::Entity, assignment::Column::TaskId, by.into()));
     }
-    if let Some(label) = &filter.label {
-        let labelled = task_label::Column::Label.eq(label).and(task_label::Column::Annotations.gt(0));
-        select.and_where(exists(task_label::Entity, task_label::Column::TaskId, labelled.into()));
+    match (&filter.label, filter.own_slots_of) {
+        (Some(label), None) => {
+            let labelled = task_label::Column::Label.eq(label).and(task_label::Column::Annotations.gt(0));
+            select.and_where(exists(task_label::Entity, task_label::Column::TaskId, labelled.into()));
+        }
+        (Some(label), Some(_)) => {
+            select.and_where(drawn(annotation::Column::Label.eq(label), filter));
+        }
+        (None, _) => {}
     }
     if let Some(kinds) = &filter.kinds {
         let kinds = annotation::Column::Kind.is_in(kinds.iter().map(|kind| kind.as_str()));
-        select.and_where(exists(annotation::Entity, annotation::Column::TaskId, live(kinds)));
+        select.and_where(drawn(kinds, filter));
     }
     if let Some(source) = filter.source {
-        let source = annotation::Column::Source.eq(source);
-        select.and_where(exists(annotation::Entity, annotation::Column::TaskId, live(source)));
+        select.and_where(drawn(annotation::Column::Source.eq(source), filter));
     }
     if let Some(rounds) = &filter.rounds {
         select.and_where(Column::Round.is_in(rounds.iter().copied()));
     }
     if let Some(open) = filter.has_open_conflict {
-        select.and_where(if open { Column::OpenConflicts.gt(0) } else { Column::OpenConflicts.eq(0) });
+        select.and_where(Expr::cust(if open { "open_conflicts > 0" } else { "open_conflicts = 0" }));
     }
     if let Some(at) = filter.created_after {
         select.and_where(Column::CreatedAt.gt(at));
@@ -142,8 +149,26 @@ fn filtered(project: ProjectId, filter: &TaskFilter) -> SelectStatement {
     select
 }
 
-fn live(condition: Expr) -> Condition {
-    Condition::all().add(condition).add(annotation::Column::Deleted.eq(false))
+/// A live annotation that fulfils `condition`, among those the filter looks at.
+fn drawn(condition: Expr, filter: &TaskFilter) -> Expr {
+    let mut live = Condition::all().add(condition).add(annotation::Column::Deleted.eq(false));
+    if let Some(user) = filter.own_slots_of {
+        let own = Query::select()
+            .expr(Expr::cust("1"))
+            .from(task_slot::Entity)
+            .and_where(
+                Expr::col((task_slot::Entity, task_slot::Column::TaskId))
+                    .equals((annotation::Entity, annotation::Column::TaskId)),
+            )
+            .and_where(
+                Expr::col((task_slot::Entity, task_slot::Column::Number))
+                    .equals((annotation::Entity, annotation::Column::Slot)),
+            )
+            .cond_where(scope::own_slot(user))
+            .to_owned();
+        live = live.add(Expr::exists(own));
+    }
+    exists(annotation::Entity, annotation::Column::TaskId, live)
 }
 
 fn exists(table: impl EntityTrait, task: impl IntoColumnRef, condition: Condition) -> Expr {

@@ -84,7 +84,7 @@ async fn save_in_attempts(app: &App, viewer: &Viewer, save: SaveAnnotations) -> 
     let mut texts = Texts::new();
     for _ in 0..ATTEMPTS {
         match attempt(app, viewer, &save, texts.clone()).await? {
-            Attempt::Done(saved) => return Ok(saved),
+            Attempt::Done(saved) => return Ok(*saved),
             // Outside the transaction: while it holds its locks, nobody waits for the storage.
             Attempt::Missing(assets) => {
                 for asset in assets {
@@ -98,7 +98,7 @@ async fn save_in_attempts(app: &App, viewer: &Viewer, save: SaveAnnotations) -> 
 }
 
 enum Attempt {
-    Done(Saved),
+    Done(Box<Saved>),
     /// These texts have to be read first.
     Missing(Vec<TaskAsset>),
     /// An id that was free is in use now.
@@ -133,7 +133,7 @@ async fn attempt(app: &App, viewer: &Viewer, save: &SaveAnnotations, texts: Text
     }
     // Also where nothing was accepted: the lease runs on.
     txn.commit().await?;
-    Ok(Attempt::Done(Saved { results, task: locked.task }))
+    Ok(Attempt::Done(Box::new(Saved { results, task: locked.task })))
 }
 
 /// Writes what goes with changed annotations: their revisions, the numbers by label, the task's version, the events.

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use chrono::TimeDelta;
-use serde_json::json;
 
 use crate::{
     domain::{
@@ -17,7 +16,7 @@ use crate::{
     repo::{
         RepoError, Txn, assignment,
         assignment::NewAssignment,
-        queue::{self, Claimer, Desk, Held, Leased, Place},
+        queue::{self, Claimer, Desk, Leased, Place},
         session::{self, NewSession, Session},
         slot::Slot,
         task as task_repo,
@@ -56,24 +55,69 @@ pub type Claimed = Result<Session, NoTaskReason>;
 pub async fn claim(app: &App, viewer: &Viewer, claim: Claim) -> Result<Claimed, ServiceError> {
     check_request_id(claim.request_id.as_deref())?;
     let started = Instant::now();
-    let claimed = match try_claim(app, viewer, &claim).await? {
-        Some(claimed) => claimed,
-        // The request id was taken a little earlier by a claim in another project, or more than a day ago.
-        None => {
-            session::forget_requests(&app.db, limits::RECONCILED).await?;
-            try_claim(app, viewer, &claim).await?.ok_or_else(made_another_claim)?
+    let mut attempts = Attempts::new(claim.request_id.as_deref());
+    let claimed = loop {
+        let attempt = try_claim(app, viewer, &claim).await?;
+        if let Some(claimed) = attempts.answer(app, viewer, attempt).await? {
+            break claimed;
         }
     };
     app.metrics.claimed("task", outcome(&claimed), started.elapsed());
     Ok(claimed)
 }
 
-/// None when the request id is in use by a claim that is not seen from here.
-async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Option<Claimed>, ServiceError> {
+/// One attempt of a claim.
+pub(crate) enum Attempt {
+    /// Answered.
+    Done(Claimed),
+    /// The request id is in use by a claim that is not seen from here: in another project, or a day ago.
+    Known,
+    /// Nothing was to be had but this task, which another transaction held.
+    Held(TaskId, NoTaskReason),
+}
+
+/// The attempts of one claim, until there is an answer: a task that others hold is waited for, and nobody is told that
+/// there is nothing while somebody else only saves.
+pub(crate) struct Attempts<'a> {
+    request_id: Option<&'a str>,
+    left: u32,
+}
+
+impl<'a> Attempts<'a> {
+    pub(crate) fn new(request_id: Option<&'a str>) -> Self {
+        Self { request_id, left: limits::CLAIM_ATTEMPTS }
+    }
+
+    /// The answer after an attempt; none: it is worth another one.
+    pub(crate) async fn answer(
+        &mut self,
+        app: &App,
+        viewer: &Viewer,
+        attempt: Attempt,
+    ) -> Result<Option<Claimed>, ServiceError> {
+        self.left = self.left.saturating_sub(1);
+        match (attempt, self.request_id) {
+            (Attempt::Done(claimed), _) => Ok(Some(claimed)),
+            (Attempt::Held(_, reason), _) if self.left == 0 => Ok(Some(Err(reason))),
+            (Attempt::Held(task, _), _) => {
+                // In a transaction of its own: waiting while holding another task could be waited for in turn.
+                task_repo::lock(&app.db.begin().await?, viewer.scope(), task).await?;
+                Ok(None)
+            }
+            (Attempt::Known, Some(request_id)) if self.left > 0 => {
+                session::forget_request(&app.db, viewer.user.id, request_id).await?;
+                Ok(None)
+            }
+            (Attempt::Known, _) => Err(made_another_claim()),
+        }
+    }
+}
+
+async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Attempt, ServiceError> {
     let txn = app.db.begin().await?;
     let desk = sit_down(&txn, viewer, claim.project, claim.request_id.as_deref(), Action::Label).await?;
     if let Some(repeated) = desk.repeated {
-        return Ok(Some(Ok(repeat(&txn, viewer, claim, repeated, SessionRole::Holder).await?)));
+        return Ok(Attempt::Done(Ok(repeat(&txn, viewer, claim, repeated, SessionRole::Holder).await?)));
     }
     if let Some(task) = claim.task {
         let locked = Locked::task(&txn, viewer, task, "taskId").await?;
@@ -82,31 +126,62 @@ async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Option<C
         }
         if let Some(slot) = locked.slots.iter().find(|slot| slot.holder == Some(viewer.user.id)) {
             let screen = Screen { slot: Some(slot.number), role: SessionRole::Holder, fence: slot.lease_epoch };
-            let opened = open(&txn, viewer, &locked.task, screen, claim.request_id.as_deref()).await?;
-            txn.commit().await?;
-            return Ok(opened.map(Ok));
+            return open_another(txn, viewer, &locked.task, screen, claim.request_id.as_deref()).await;
         }
     }
     if desk.project.state != ProjectState::Active {
-        return Ok(Some(Err(NoTaskReason::ProjectPaused)));
+        return Ok(Attempt::Done(Err(NoTaskReason::ProjectPaused)));
     }
     if desk.leases >= i64::from(desk.project.max_leases) {
-        return Ok(Some(Err(NoTaskReason::LeaseLimit)));
+        return Ok(Attempt::Done(Err(NoTaskReason::LeaseLimit)));
     }
     let Some(leased) = find(app, &txn, viewer, claim, &desk).await? else {
-        return Ok(Some(Err(match claim.task {
-            Some(_) => NoTaskReason::NotAvailable,
-            None if queue::is_empty(&txn, claim.project).await? => NoTaskReason::QueueEmpty,
-            None => NoTaskReason::AllDoneByYou,
-        })));
+        return nothing(&txn, viewer, claim, &desk).await;
     };
-    let Some(opened) = begin_turn(&txn, viewer, claim, &desk, &leased).await? else { return Ok(None) };
+    let Some(opened) = begin_turn(&txn, viewer, claim, &desk, &leased).await? else { return Ok(Attempt::Known) };
     txn.commit().await?;
     if let (Some(ends_at), Some(since)) = (leased.slot.lease_expires_at, leased.slot.waits_since()) {
         let now = ends_at - TimeDelta::seconds(i64::from(desk.project.lease_seconds));
         app.metrics.phase("queued", locked::between(since, now));
     }
-    Ok(Some(Ok(opened)))
+    Ok(Attempt::Done(Ok(opened)))
+}
+
+/// Why a claim found nothing.
+async fn nothing(txn: &Txn, viewer: &Viewer, claim: &Claim, desk: &Desk) -> Result<Attempt, ServiceError> {
+    if claim.task.is_some() {
+        return Ok(Attempt::Done(Err(NoTaskReason::NotAvailable)));
+    }
+    let is_empty = queue::is_empty(txn, claim.project).await?;
+    let reason = if is_empty { NoTaskReason::QueueEmpty } else { NoTaskReason::AllDoneByYou };
+    let held = queue::held_by_others(txn, claimer(viewer, desk)).await?;
+    Ok(held.map_or(Attempt::Done(Err(reason)), |task| Attempt::Held(task, reason)))
+}
+
+fn claimer(viewer: &Viewer, desk: &Desk) -> Claimer {
+    Claimer {
+        project: desk.project.id,
+        overlaps: desk.project.overlap > 1,
+        user: viewer.user.id,
+        lease_seconds: desk.project.lease_seconds,
+    }
+}
+
+/// One more screen on what the viewer holds already.
+pub(crate) async fn open_another(
+    txn: Txn,
+    viewer: &Viewer,
+    task: &Task,
+    screen: Screen,
+    request_id: Option<&str>,
+) -> Result<Attempt, ServiceError> {
+    let open_already = session::count_of_fence(&txn, task.id, viewer.user.id, screen.role, screen.fence).await?;
+    if open_already >= limits::SCREENS {
+        return Err(ServiceError::limit("taskId", limits::SCREENS, "screens under one lease"));
+    }
+    let Some(opened) = open(&txn, viewer, task, screen, request_id).await? else { return Ok(Attempt::Known) };
+    txn.commit().await?;
+    Ok(Attempt::Done(Ok(opened)))
 }
 
 /// What came of a claim, for the metrics.
@@ -143,17 +218,12 @@ async fn find(
     claim: &Claim,
     desk: &Desk,
 ) -> Result<Option<Leased>, ServiceError> {
-    let claimer = Claimer {
-        project: desk.project.id,
-        overlaps: desk.project.overlap > 1,
-        user: viewer.user.id,
-        lease_seconds: desk.project.lease_seconds,
-    };
+    let claimer = claimer(viewer, desk);
     if let Some(task) = claim.task {
-        return Ok(queue::lease(txn, claimer, Place::Task(task), Held::Wait).await?);
+        return Ok(queue::lease(txn, claimer, Place::Task(task)).await?);
     }
     if desk.reserved
-        && let Some(leased) = queue::lease(txn, claimer, Place::Reserved, Held::Wait).await?
+        && let Some(leased) = queue::lease(txn, claimer, Place::Reserved).await?
     {
         return Ok(Some(leased));
     }
@@ -179,7 +249,8 @@ async fn begin_turn(
     let Some(opened) = open(txn, viewer, &task, screen, claim.request_id.as_deref()).await? else { return Ok(None) };
     let mut changes = Changes::new(task.project, Some(viewer.user.id));
     locked::note(&mut changes, &task, *task_state, -1, None);
-    changes.task(EventType::SessionChanged, &task, json!({ "slot": slot.number, "opened": true }));
+    let payload = locked::turn_payload(slot.number, true, Some(viewer.user.id), None);
+    changes.task(EventType::SessionChanged, &task, payload);
     changes.append(txn).await?;
     Ok(Some(opened))
 }

@@ -65,9 +65,9 @@ pub(crate) async fn sight(
     }
     let tasks = live::places_of(events);
     if tasks.is_empty() {
-        return Ok(Sight::Own(HashSet::new()));
+        return Ok(Sight::Own { user: viewer.user.id, slots: HashSet::new() });
     }
-    Ok(Sight::Own(slot::own(&app.db, viewer.user.id, &tasks).await?))
+    Ok(Sight::Own { user: viewer.user.id, slots: slot::own(&app.db, viewer.user.id, &tasks).await? })
 }
 
 /// What somebody wants to follow.

@@ -1,6 +1,6 @@
 //! Holding a slot or a review: signs of life, and what becomes of a lease that ran out.
 //!
-//! A lease that ran out and was taken by nobody is revived by its holder's next heartbeat or save, if the slot could be
+//! A lease that ran out and was taken by nobody is revived by its holder's next heartbeat, save or change of its session's state, if the slot could be
 //! claimed by them now. A revival is a transaction of its own, in front of the one that wanted it: it has to hold the
 //! person's claims before the task, as every claim does.
 
@@ -46,12 +46,14 @@ pub(crate) async fn hold(
         return Err(ServiceError::lease_lost(NOT_ITS_FENCE));
     }
     if locked.holds(&session) {
+        validate::must_be_open(&locked.project, "sessionId")?;
         return Ok((txn, session, locked));
     }
     drop(txn);
     revive(app, viewer, &session).await?;
     let (txn, session, locked) = begin(app, viewer, id).await?;
     must_hold(&session, fence, &locked)?;
+    validate::must_be_open(&locked.project, "sessionId")?;
     Ok((txn, session, locked))
 }
 
@@ -60,7 +62,6 @@ pub(crate) async fn begin(app: &App, viewer: &Viewer, id: SessionId) -> Result<(
     let txn = app.db.begin().await?;
     let (session, locked) = Locked::session(&txn, viewer, id).await?;
     must(locked.standing, action_of(session.role))?;
-    validate::must_be_open(&locked.project, "sessionId")?;
     Ok((txn, session, locked))
 }
 
@@ -100,7 +101,8 @@ async fn revive(app: &App, viewer: &Viewer, session: &Session) -> Result<(), Ser
         return Err(lost());
     }
     let turn = assignment::find(&txn, session.task, slot.number, session.fence).await?.ok_or_else(lost)?;
-    if turn.state != AssignmentState::Expired || turn.annotator != viewer.user.id {
+    let has_skipped = assignment::has_skipped(&txn, session.task, viewer.user.id, slot.round).await?;
+    if turn.state != AssignmentState::Expired || turn.annotator != viewer.user.id || has_skipped {
         return Err(lost());
     }
     let mut change = Change::of(locked, Some(viewer.user.id));
@@ -169,6 +171,9 @@ pub async fn heartbeat(app: &App, viewer: &Viewer, id: SessionId, fence: i32) ->
     let at_work = repo::find_at_work(&app.db, viewer.scope(), id).await?.ok_or_else(missing)?;
     let session = &at_work.session;
     must(at_work.standing, action_of(session.role))?;
+    if at_work.project_state == ProjectState::Archived {
+        return Err(ServiceError::transition("sessionId", validate::ARCHIVED));
+    }
     if fence != session.fence {
         return Err(ServiceError::lease_lost(NOT_ITS_FENCE));
     }

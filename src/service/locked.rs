@@ -198,6 +198,7 @@ impl Change {
                 }
                 (SlotState::Skipped, SlotState::Free) => {
                     slot.skip_reason = None;
+                    slot.round = next.round;
                     slot.queue_number = now.timestamp_micros();
                 }
                 _ => {}
@@ -239,11 +240,8 @@ impl Change {
         for (before, after) in slots.iter().zip(&locked.slots) {
             let (was, is) = (before.state == SlotState::Leased, after.state == SlotState::Leased);
             if was != is {
-                changes.task(
-                    EventType::SessionChanged,
-                    task,
-                    json!({ "slot": after.number, "opened": is, "reason": reason }),
-                );
+                let whose = if is { after.holder } else { before.holder };
+                changes.task(EventType::SessionChanged, task, turn_payload(after.number, is, whose, reason.as_deref()));
             }
         }
         Ok(Written { locked, changes, turns })
@@ -283,6 +281,12 @@ impl Written {
 /// How long it was; nothing when the clock was set back.
 pub(crate) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
     (to - from).to_std().unwrap_or_default()
+}
+
+/// What an event says of a turn on a slot that began or ended, and whose it is.
+pub(crate) fn turn_payload(slot: i32, opened: bool, whose: Option<UserId>, reason: Option<&str>) -> serde_json::Value {
+    let whose = whose.map(|user| user.to_string());
+    json!({ "slot": slot, "opened": opened, "whose": whose, "reason": reason })
 }
 
 /// What a task's new state says to counters and subscribers.

@@ -7,26 +7,17 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        ids::{ProjectId, ReviewId, SessionId, TaskId, UserId},
+        ids::{ReviewId, SessionId, TaskId},
         life_cycle::Event,
-        limits,
         permission::Action,
         words::{
             EventType, NoTaskReason, ProjectState, ReviewVerdict, SessionRole, SlotState, SnapshotReason, TaskState,
         },
     },
-    repo::{
-        Txn,
-        queue::{self, Held},
-        review as repo,
-        review::Review,
-        session,
-        session::Session,
-        task::Task,
-    },
+    repo::{Txn, queue, review as repo, review::Review, session::Session, task::Task},
     service::{
         App, ServiceError, Viewer,
-        claim::{self, Claim, Claimed, Screen},
+        claim::{self, Attempt, Attempts, Claim, Claimed, Screen},
         lease,
         locked::{Change, Locked, between},
         snapshot,
@@ -45,24 +36,23 @@ use crate::{
 pub async fn claim(app: &App, viewer: &Viewer, claim: Claim) -> Result<Claimed, ServiceError> {
     claim::check_request_id(claim.request_id.as_deref())?;
     let started = Instant::now();
-    let claimed = match try_claim(app, viewer, &claim).await? {
-        Some(claimed) => claimed,
-        None => {
-            session::forget_requests(&app.db, limits::RECONCILED).await?;
-            try_claim(app, viewer, &claim).await?.ok_or_else(claim::made_another_claim)?
+    let mut attempts = Attempts::new(claim.request_id.as_deref());
+    let claimed = loop {
+        let attempt = try_claim(app, viewer, &claim).await?;
+        if let Some(claimed) = attempts.answer(app, viewer, attempt).await? {
+            break claimed;
         }
     };
     app.metrics.claimed("review", claim::outcome(&claimed), started.elapsed());
     Ok(claimed)
 }
 
-/// None when the request id is in use by a claim that is not seen from here.
-async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Option<Claimed>, ServiceError> {
+async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Attempt, ServiceError> {
     let txn = app.db.begin().await?;
     let request_id = claim.request_id.as_deref();
     let desk = claim::sit_down(&txn, viewer, claim.project, request_id, Action::Review).await?;
     if let Some(repeated) = desk.repeated {
-        return Ok(Some(Ok(claim::repeat(&txn, viewer, claim, repeated, SessionRole::Reviewer).await?)));
+        return Ok(Attempt::Done(Ok(claim::repeat(&txn, viewer, claim, repeated, SessionRole::Reviewer).await?)));
     }
     let named = match claim.task {
         Some(task) => Some(Locked::task(&txn, viewer, task, "taskId").await?),
@@ -73,9 +63,7 @@ async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Option<C
             return Err(ServiceError::not_found("task", "taskId"));
         }
         if locked.task.reviewer == Some(viewer.user.id) {
-            let opened = claim::open(&txn, viewer, &locked.task, screen(locked), request_id).await?;
-            txn.commit().await?;
-            return Ok(opened.map(Ok));
+            return claim::open_another(txn, viewer, &locked.task, screen(locked), request_id).await;
         }
         if queue::has_worked(&txn, locked.task.id, viewer.user.id).await? {
             let message = "you worked on it in this round; somebody else reviews it";
@@ -83,22 +71,24 @@ async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Option<C
         }
     }
     if desk.project.state != ProjectState::Active {
-        return Ok(Some(Err(NoTaskReason::ProjectPaused)));
+        return Ok(Attempt::Done(Err(NoTaskReason::ProjectPaused)));
     }
     if desk.reviews >= i64::from(desk.project.max_leases) {
-        return Ok(Some(Err(NoTaskReason::LeaseLimit)));
+        return Ok(Attempt::Done(Err(NoTaskReason::LeaseLimit)));
     }
     let locked = match named {
         Some(locked) if locked.task.state == TaskState::Submitted => Some(locked),
-        Some(_) => return Ok(Some(Err(NoTaskReason::NotAvailable))),
-        None => match next_review(&txn, claim.project, viewer.user.id).await? {
+        Some(_) => return Ok(Attempt::Done(Err(NoTaskReason::NotAvailable))),
+        None => match queue::reviewable(&txn, claim.project, viewer.user.id).await? {
             Some(task) => Locked::around(&txn, viewer, task).await?,
             None => None,
         },
     };
     let Some(locked) = locked else {
         let is_empty = queue::has_no_review(&txn, claim.project).await?;
-        return Ok(Some(Err(if is_empty { NoTaskReason::QueueEmpty } else { NoTaskReason::AllDoneByYou })));
+        let reason = if is_empty { NoTaskReason::QueueEmpty } else { NoTaskReason::AllDoneByYou };
+        let held = queue::review_held_by_others(&txn, claim.project, viewer.user.id).await?;
+        return Ok(held.map_or(Attempt::Done(Err(reason)), |task| Attempt::Held(task, reason)));
     };
     let mut change = Change::of(locked, Some(viewer.user.id));
     change.apply(Event::ReviewClaimed)?;
@@ -109,20 +99,10 @@ async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Option<C
     let written = change.write(&txn).await?;
     let screen = screen(&written.locked);
     let Some(opened) = claim::open(&txn, viewer, &written.locked.task, screen, request_id).await? else {
-        return Ok(None);
+        return Ok(Attempt::Known);
     };
     written.commit(app, txn).await?;
-    Ok(Some(Ok(opened)))
-}
-
-/// The next task to judge; one that somebody else holds right now only when nothing else is left.
-async fn next_review(txn: &Txn, project: ProjectId, user: UserId) -> Result<Option<Task>, ServiceError> {
-    match queue::reviewable(txn, project, user, Held::Skip).await? {
-        None if !queue::has_no_review(txn, project).await? => {
-            Ok(queue::reviewable(txn, project, user, Held::Wait).await?)
-        }
-        found => Ok(found),
-    }
+    Ok(Attempt::Done(Ok(opened)))
 }
 
 /// A review is of one slot when only one waits for a verdict.
@@ -163,6 +143,7 @@ pub async fn judge(app: &App, viewer: &Viewer, judgement: Judgement) -> Result<(
     if let Some(given) = given_before(&txn, viewer, &session, &judgement, &locked).await? {
         return Ok((locked.task, given));
     }
+    validate::must_be_open(&locked.project, "sessionId")?;
     lease::must_hold(&session, judgement.fence, &locked)?;
     let judged = waiting(&locked, judgement.slot)?;
     let before = locked.slots.clone();

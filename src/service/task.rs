@@ -217,7 +217,8 @@ pub async fn archive(app: &App, viewer: &Viewer, ids: Vec<TaskId>, archived: boo
         let claimable = places::claimable(task.state, slots) - places::claimable(from, slots);
         changes.count(task.stream, Counter::Claimable, claimable);
         for slot in slots.iter().filter(|slot| archived && slot.state == SlotState::Leased) {
-            changes.task(EventType::SessionChanged, task, json!({ "slot": slot.number, "opened": false }));
+            let payload = places::turn_payload(slot.number, false, slot.holder, None);
+            changes.task(EventType::SessionChanged, task, payload);
         }
     })
     .await?;

@@ -104,6 +104,7 @@ async fn release_review(
     if is_latest && locked.task.state == TaskState::Submitted {
         return Ok(locked.task);
     }
+    validate::must_be_open(&locked.project, "sessionId")?;
     lease::must_hold(session, fence, &locked)?;
     if locked.task.reviewer != Some(viewer.user.id) {
         return Err(ServiceError::Forbidden("only who claimed the review gives it back"));
@@ -157,6 +158,7 @@ pub async fn revoke(
 
 /// The slot of a session that only its holder ends, whose fence holds: its index and number.
 fn must_be_held(session: &Session, fence: i32, locked: &Locked) -> Result<(usize, i32), ServiceError> {
+    validate::must_be_open(&locked.project, "sessionId")?;
     if session.role != SessionRole::Holder {
         return Err(ServiceError::Forbidden("only the holder of the slot ends its turn"));
     }

@@ -11,7 +11,7 @@ use crate::{
         limits,
         words::{AssignmentState, SlotState, TaskState},
     },
-    repo::{event, queue, session, stats},
+    repo::{event, queue, session, slot, stats},
     service::{
         App, ServiceError,
         locked::{Change, Locked},
@@ -28,7 +28,12 @@ pub async fn reap(app: &App) -> Result<(), ServiceError> {
         let found = expired.len() as u64;
         let mut ended = 0_u64;
         for (task, ran_out_at) in expired {
-            ended += u64::from(end_expired(app, task, ran_out_at).await?);
+            // One task that cannot be ended must not keep the others from it.
+            match end_expired(app, task, ran_out_at).await {
+                Ok(has_ended) => ended += u64::from(has_ended),
+                Err(error @ ServiceError::Unavailable(_)) => return Err(error),
+                Err(error) => tracing::error!(task.id = %task, %error, "what ran out could not be ended"),
+            }
         }
         // Less than a full look is all there was; what another replica holds is its to end.
         if found < limits::REAPED || ended == 0 {
@@ -40,7 +45,9 @@ pub async fn reap(app: &App) -> Result<(), ServiceError> {
 /// Whether anything of the task had run out and was ended.
 async fn end_expired(app: &App, task: TaskId, ran_out_at: DateTime<Utc>) -> Result<bool, ServiceError> {
     let txn = app.db.begin().await?;
-    let Some(locked) = Locked::unattended(&txn, task).await? else { return Ok(false) };
+    let Some(mut locked) = Locked::unattended(&txn, task).await? else { return Ok(false) };
+    // A heartbeat moves a lease's end without the task's lock: what is ended here must not have been kept meanwhile.
+    locked.slots = slot::lock_of_task(&txn, task).await?;
     let now = locked.now;
     let has_run_out = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at <= now);
     let expired = |index: &usize| {
@@ -62,7 +69,8 @@ async fn end_expired(app: &App, task: TaskId, ran_out_at: DateTime<Utc>) -> Resu
         return Ok(false);
     }
     let expiries = change.after.task.expiries;
-    let is_quarantined = !slots.is_empty() && expiries >= max_expiries;
+    let is_quarantined =
+        !slots.is_empty() && expiries >= max_expiries && change.after.task.state != TaskState::Quarantined;
     if is_quarantined {
         let reason = format!("its leases ran out {expiries} times");
         change = change.because(Some(reason.clone()));

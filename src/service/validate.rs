@@ -51,10 +51,13 @@ pub(crate) fn must(standing: Standing, action: Action) -> Result<(), ServiceErro
     if standing.may(action) { Ok(()) } else { Err(ServiceError::forbidden(action)) }
 }
 
+/// What a change of an archived project is told.
+pub(crate) const ARCHIVED: &str = "the project is archived; make it ACTIVE first";
+
 /// An archived project is kept for reading only.
 pub(crate) fn must_be_open(project: &Project, field: &str) -> Result<(), ServiceError> {
     if project.state == ProjectState::Archived {
-        return Err(ServiceError::transition(field, "the project is archived; make it ACTIVE first"));
+        return Err(ServiceError::transition(field, ARCHIVED));
     }
     Ok(())
 }

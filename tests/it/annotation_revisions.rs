@@ -110,12 +110,12 @@ async fn revisions_are_read_page_by_page(database: Database) {
 }
 
 async fn events(person: &Person, project: &Project) -> Vec<Value> {
-    let query = "query($id: ID!) { events(projectId: $id, first: 200) { nodes { id type cursor at projectId ... on AnnotationEvent {
+    let query = "query($id: ID!) { events(projectId: $id, first: 200) { nodes { ... on AnnotationEvent { id type cursor at projectId
         taskId outcome by { id } annotation { id slot revision deleted label versionVector attributes updatedAt lastEditedBy { id }
           geometry { ... on BoundingBox { x } } } } } } }";
     let seen = person.send(query, json!({ "id": project.id })).await;
     let nodes = seen.get("events.nodes").as_array().unwrap().iter();
-    nodes.filter(|event| event["type"].as_str().unwrap().starts_with("ANNOTATION")).cloned().collect()
+    nodes.filter(|event| event["type"].is_string()).cloned().collect()
 }
 
 async fn an_event_shows_the_revision_it_made_also_later(database: Database) {

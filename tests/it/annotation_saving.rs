@@ -115,6 +115,7 @@ async fn edits_of_one_batch_may_follow_one_another(database: Database) {
     assert_eq!(saved.get("saveAnnotations.results.0.annotation.revision"), 4);
     assert_eq!(saved.get("saveAnnotations.results.2.annotation.deleted"), true);
     assert_eq!(saved.get("saveAnnotations.task.version"), before + 1, "one batch, one version");
+    assert_eq!(version(&project, &task).await, before + 1);
     let stored = seen(&ana.person, &id).await;
     assert_eq!((&stored["geometry"]["x"], &stored["label"]), (&json!(3.0), &json!("dust")));
     assert_eq!(stored["versionVector"], ana.seen(4));

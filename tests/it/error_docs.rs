@@ -11,7 +11,9 @@ use concord::{
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Database, Media, Person, Project, TestApp, on_both_databases, sdl::Schema};
+use crate::harness::{
+    Answer, Database, Media, Person, Project, Session, TestApp, new_annotation, on_both_databases, sdl::Schema,
+};
 
 on_both_databases![
     the_table_of_codes_is_that_of_the_schema,
@@ -125,6 +127,9 @@ async fn examples(app: &TestApp, project: &Project) -> Vec<(&'static str, Answer
     let (viewer, eve) = (app.person("viewer").await, app.person("eve").await);
     project.set_member(&viewer, json!("VIEWER")).await.get("setMember");
     let task = project.text_tasks(1).await.remove(0);
+    let session = app.at_work(project, &task, boss).await;
+    let stolen = Session { person: viewer.clone(), ..session.clone() };
+    let deletion = |base: Value| json!({ "delete": { "id": new_annotation(), "base": base } });
     let upload = project.request_upload("a.txt", "text/plain", 5).await;
     let (asset, url) = (upload.text("requestUploads.uploads.0.assetId"), upload.text("requestUploads.uploads.0.url"));
     let ask = async |by: &Person, query: &str| by.send(query, json!({})).await;
@@ -172,6 +177,11 @@ async fn examples(app: &TestApp, project: &Project) -> Vec<(&'static str, Answer
         ("an attribute without its values", publish(label, choice).await),
         ("a name with a control character or a NUL", boss.mutate("createAccessToken", json!({ "name": "a\0" }), "secret").await),
         ("a name that is too long", boss.mutate("createAccessToken", json!({ "name": "x".repeat(201) }), "secret").await),
+        ("no edits", session.save(json!([])).await),
+        ("more than 500 edits", session.save(json!(vec![deletion(json!({ "#": 1 })); 501])).await),
+        ("a version vector that is none", session.save(json!([deletion(json!({}))])).await),
+        ("a fence that is not the session's", session.save_under(99, json!([deletion(json!({ "#": 1 }))])).await),
+        ("a labeling session of somebody else", stolen.save(json!([deletion(json!({ "#": 1 }))])).await),
         ("a body of more than 8 MiB", raw(Method::POST, json_type, json!({ "query": "", "variables": { "x": large } }).to_string()).await),
         ("a batch", raw(Method::POST, json_type, "[]".to_owned()).await),
         ("a form or text", raw(Method::POST, "text/plain", "{}".to_owned()).await),

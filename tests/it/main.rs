@@ -29,6 +29,7 @@ mod error_docs;
 mod event_replay;
 mod event_streams;
 mod event_subscriptions;
+mod faults_hangup;
 mod field_coverage;
 mod file_downloads;
 mod graphql_over_http_audit;
@@ -42,6 +43,7 @@ mod rolling_migration;
 mod schema_migration;
 mod sign_in;
 mod snapshots;
+mod sqlite_writers;
 mod statement_counts;
 mod task_concurrency;
 mod task_list;
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         event_replay::trials(),
         event_streams::trials(),
         event_subscriptions::trials(),
+        faults_hangup::trials(),
         field_coverage::trials(),
         file_downloads::trials(),
         graphql_over_http_audit::trials(),
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         schema_migration::trials(),
         sign_in::trials(),
         snapshots::trials(),
+        sqlite_writers::trials(),
         statement_counts::trials(),
         task_concurrency::trials(),
         task_list::trials(),

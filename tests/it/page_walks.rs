@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Database, Media, Person, Project, TestApp, id_of, new_annotation, on_both_databases, span};
+use crate::harness::{
+    Database, Media, Person, Project, TestApp, box_at, id_of, new_annotation, on_both_databases, span,
+};
 
 on_both_databases![
     every_list_is_walked_forward_and_backward_without_repeating_or_hiding_a_row,
@@ -53,7 +55,11 @@ impl List {
                pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }}
              }}"
         );
-        let inner = if around.is_empty() { page } else { format!("{around} {{ {page} }}") };
+        let inner = if around.is_empty() {
+            page
+        } else {
+            format!("{around} {{ {page} }}{}", "}".repeat(around.matches('{').count()))
+        };
         let query = format!("query($id: ID, $first: Int, $after: String, $last: Int, $before: String) {{ {inner} }}")
             .replace("$id: ID,", if inner.contains("$id") { "$id: ID!," } else { "" });
         Self { case, query, path, rows, variables: json!({}) }
@@ -158,6 +164,16 @@ async fn every_list(app: &TestApp) -> (Person, Vec<List>) {
     places.rotate_left(4);
     places.swap(1, 6);
     let shown = project.create_tasks(json!([{ "assetIds": places }])).await.text("createTasks.tasks.0.id");
+    // Annotations, one with revisions, and snapshots.
+    let session = app.at_work(&project, &shown, &boss).await;
+    let ids: Vec<String> = (0..10).map(|_| new_annotation()).collect();
+    let creations: Vec<Value> = ids.iter().map(|id| box_on(id, &assets[3])).collect();
+    session.save(json!(creations)).await.get("saveAnnotations");
+    let rename = |seen: i64| json!({ "update": { "id": ids[4], "base": session.seen(seen), "label": "dust" } });
+    session.save(json!((1..10).map(rename).collect::<Vec<_>>())).await.get("saveAnnotations");
+    for _ in 0..10 {
+        app.snapshot(&shown, 1).await;
+    }
     let other = app.project(&boss, Media::Text).await;
     for _ in 0..8 {
         app.project(&boss, Media::Text).await;
@@ -196,13 +212,24 @@ async fn every_list(app: &TestApp) -> (Person, Vec<List>) {
         of_project("templates", "templates", "id version", "project.templates", 10).of(&project.id),
         of_project("members", "members", "user { id }", "project.members", 10).of(&project.id),
         of_project("assets", "assets", "id", "project.assets", 10).of(&project.id),
+        List::new("annotations", "task(id: $id)", "annotations", "id", "task.annotations", 10).of(&shown),
+        List::new("snapshots", "task(id: $id)", "snapshots", "id", "task.snapshots", 10).of(&shown),
+        List::new("revisions", "node(id: $id) { ... on Annotation", "revisions", "revision", "node.revisions", 10)
+            .of(&ids[4]),
         List::new("turns of a task", "task(id: $id)", "assignments", "id", "task.assignments", 10).of(&handled),
-        List::new("annotations of a task", "task(id: $id)", "annotations", "id", "task.annotations", 10).of(&handled),
+        List::new("annotations of a handled task", "task(id: $id)", "annotations", "id", "task.annotations", 10)
+            .of(&handled),
         List::new("assets of a task", "task(id: $id)", "assets", "id", "task.assets", 10).of(&shown),
     ];
     let by_place = lists.last().unwrap().whole(&boss).await;
     assert_eq!(by_place.iter().map(id_of).collect::<Vec<_>>(), places, "the assets of a task in its own order");
     (boss, lists)
+}
+
+fn box_on(id: &str, asset: &str) -> Value {
+    let mut edit = box_at(id, 1.0);
+    edit["create"]["assetId"] = json!(asset);
+    edit
 }
 
 async fn every_list_is_walked_forward_and_backward_without_repeating_or_hiding_a_row(database: Database) {
@@ -234,6 +261,7 @@ async fn every_list_has_its_order(database: Database) {
                 sorted.sort_by_key(|node| std::cmp::Reverse(time(node)));
             }
             "templates" => sorted.sort_by_key(|node| -node["version"].as_i64().unwrap()),
+            "revisions" => sorted.sort_by_key(|node| node["revision"].as_i64()),
             "members" => sorted.sort_by_key(|node| text(&node["user"], "id")),
             "assets of a task" => continue,
             _ => sorted.sort_by_key(|node| text(node, "id")),

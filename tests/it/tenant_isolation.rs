@@ -61,7 +61,7 @@ async fn nothing_tells_another_project_from_none(database: Database, asker: fn(&
     let app = TestApp::new(database).await;
     let (a, b) = two_tenants(&app).await;
     let is_manager = asker(&a).id == a.manager().id;
-    let a = if is_manager { a } else { a.as_annotator() };
+    let a = if is_manager { a } else { a.with_annotator_asking() };
     let before = [a.state().await, b.state().await];
     let asker = asker(&a);
     let mut differing = Vec::new();

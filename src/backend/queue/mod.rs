@@ -4,8 +4,8 @@
 //! queue's order (priority descending, then the time at which it began to wait) that the person may hold: one of a task
 //! of which they hold, handed in or got accepted no other slot, and which they did not skip in its round. What a person
 //! gave back or lost is offered to others first, and to the same person when nothing else is left. Two transactions never
-//! get the same slot; a task that another transaction holds right now is passed over, and waited for only when nothing
-//! else is left. A body that keeps an index holds no truth in it: whatever it says is checked against the row, which repeats
+//! get the same slot; a task that another transaction holds right now is passed over: before the claim says that
+//! there is nothing, it waits for such a task and asks again. A body that keeps an index holds no truth in it: whatever it says is checked against the row, which repeats
 //! that the slot is FREE.
 
 mod sql;

@@ -3,7 +3,7 @@
 use super::ClaimQueue;
 use crate::repo::{
     RepoError, Txn,
-    queue::{self, Claimer, Held, Leased, Place},
+    queue::{self, Claimer, Leased, Place},
 };
 
 /// The body that is always right: the default, and what an index falls back on.
@@ -13,15 +13,9 @@ pub struct SqlQueue;
 #[async_trait::async_trait]
 impl ClaimQueue for SqlQueue {
     async fn take(&self, txn: &Txn, claimer: Claimer) -> Result<Option<Leased>, RepoError> {
-        for place in [Place::Queue, Place::Again] {
-            if let Some(leased) = queue::lease(txn, claimer, place, Held::Skip).await? {
-                return Ok(Some(leased));
-            }
+        match queue::lease(txn, claimer, Place::Queue).await? {
+            None => queue::lease(txn, claimer, Place::Again).await,
+            found => Ok(found),
         }
-        if queue::is_empty(txn, claimer.project).await? {
-            return Ok(None);
-        }
-        // What is left may have been passed over: nobody is told that there is nothing while somebody else saves.
-        queue::lease(txn, claimer, Place::Again, Held::Wait).await
     }
 }

@@ -193,7 +193,10 @@ fn any_edits() -> impl Strategy<Value = Vec<(usize, usize, Change<Number>)>> {
     proptest::collection::vec((0..3_usize, 0..4_usize, any_change()), 1..25)
 }
 
-fn run(steps: Vec<(usize, usize, Change<Number>)>) -> (Ledger, Vec<(Ledger, Edit<Number>, Outcome<Number>)>) {
+/// What an edit met, the edit, and what became of it.
+type Step = (Ledger, Edit<Number>, Outcome<Number>);
+
+fn run(steps: Vec<(usize, usize, Change<Number>)>) -> (Ledger, Vec<Step>) {
     const ACTORS: [&str; 3] = ["ana", "ben", "eva"];
     let (mut ledger, mut trace, mut vectors) = (Ledger::default(), Vec::new(), vec![VersionVector::first()]);
     for (actor, view, change) in steps {

@@ -127,8 +127,9 @@ impl Query {
                 TaskPage::Updated(page)
             }
         };
-        let filter = filter.unwrap_or_default().parse()?;
-        let (project, _) = project::get(ctx.app(), viewer, id("projectId", &project_id)?).await?;
+        let mut filter = filter.unwrap_or_default().parse()?;
+        let (project, standing) = project::get(ctx.app(), viewer, id("projectId", &project_id)?).await?;
+        filter.own_slots_of = standing.is_blind(project.overlap).then_some(viewer.user.id);
         let slice = task_list::page(&ctx.app().db, project.id, &filter, &page).await?;
         Ok(task_connection(slice, &page, Total::Tasks(project.id, Box::new(filter))))
     }

@@ -281,6 +281,7 @@ impl TaskFilter {
             has_open_conflict: self.has_open_conflict,
             created_after: storable("filter.createdAfter", self.created_after)?,
             updated_after: storable("filter.updatedAfter", self.updated_after)?,
+            own_slots_of: None,
         })
     }
 }

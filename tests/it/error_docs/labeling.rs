@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Media, Person, Project, Session, TestApp, box_at, id_of, new_annotation, span};
+use crate::harness::{Answer, Media, Person, Project, Session, TestApp, box_at, id_of, new_annotation, random_like, span};
 
 /// Pictures to label: ana and ben label them, rita reviews, every task needs a box.
 struct Scene<'a> {
@@ -210,6 +210,7 @@ pub(super) async fn edits(app: &TestApp, boss: &Person) -> Vec<(&'static str, Va
         ("an attribute that the tool does not have", with("attributes", json!({ "wings": 2 }))),
         ("an attribute of the wrong type", with("attributes", json!({ "size": "two" }))),
         ("an attribute's value that is not listed", with("attributes", json!({ "stain": "green" }))),
+        ("an asset that is not the task's", with("assetId", json!(random_like(&scene.asset)))),
         ("an update that changes nothing", json!({ "update": { "id": known, "base": session.seen(1) } })),
         ("an id in use elsewhere", box_at(&elsewhere, 1.0)),
         ("an update of what is not in your slot", update(&elsewhere, json!({ "#": 1 }))),
@@ -223,6 +224,11 @@ pub(super) async fn edits(app: &TestApp, boss: &Person) -> Vec<(&'static str, Va
     assert_eq!(second.edit(update(&known, session.seen(1))).await["outcome"], "APPLIED");
     let behind = json!({ "update": { "id": known, "base": session.seen(1), "label": "cell" } });
     examples.push(("an edit whose base is behind: the second screen changed it", session.edit(behind).await));
+    app.sql("UPDATE task_label SET annotations = 20000").await;
+    examples.push((
+        "an annotation more than a task may have",
+        session.edit(box_at(&new_annotation(), 1.0)).await,
+    ));
     // The family is 5 code points, 8 UTF-16 units and 18 bytes long.
     let text = app.project(boss, Media::Text).await;
     let task = json!([{ "data": { "text": "👩‍👩‍👧 Ana sees" } }]);

@@ -106,7 +106,7 @@ impl Tenant {
     }
 
     /// The annotator is the one who asks.
-    pub(super) fn as_annotator(mut self) -> Self {
+    pub(super) fn with_annotator_asking(mut self) -> Self {
         self.session = self.annotators.clone();
         self
     }
