@@ -1,5 +1,6 @@
 //! The streams of a project: which change appends what, and the counters beside them.
 
+use chrono::DateTime;
 use concord::domain::cursor::EventCursor;
 use serde_json::{Value, json};
 
@@ -9,6 +10,7 @@ use crate::harness::{
 };
 
 on_both_databases![
+    the_loop_of_a_task_is_told_step_by_step,
     every_change_appends_exactly_its_events,
     an_event_says_what_happened_to_what_and_by_whom,
     an_event_answers_the_same_by_its_interface_and_by_its_type,
@@ -255,5 +257,62 @@ impl Chance {
     fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+}
+
+async fn the_loop_of_a_task_is_told_step_by_step(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    let [task] = project.text_tasks(1).await.try_into().unwrap();
+    let (ana, rita) = (project.member(&app, "ana", "ANNOTATOR").await, project.member(&app, "rita", "REVIEWER").await);
+    let start = project.cursor().await;
+    let screen = ana.claim(&project).await;
+    ana.submit(&screen).await.get("submitTask");
+    let review = rita.claim_review(&project).await;
+    let judged = rita.judge(&review, "ACCEPT", json!({ "comment": "fine" })).await;
+    let common = "id type cursor at projectId";
+    let query = format!(
+        "query($id: ID!, $after: EventCursor) {{ events(projectId: $id, after: $after, first: 50) {{ nodes {{ __typename
+           ... on TaskEvent {{ {common} taskId from to by {{ id }} }}
+           ... on SessionEvent {{ {common} taskId slot opened why by {{ id }} }}
+           ... on ReviewEvent {{ {common} taskId review {{ id slot verdict comment round at reviewer {{ id }} }} by {{ id }} }} }} }} }}"
+    );
+    let read = async |after: &Value| {
+        let answer = project.manager.send(&query, json!({ "id": project.id, "after": after })).await;
+        answer.get("events.nodes").as_array().unwrap().clone()
+    };
+    let told = read(&json!(start)).await;
+    let step = |event: &Value| match event["__typename"].as_str().unwrap() {
+        "TaskEvent" => format!("{} by {}", event["to"].as_str().unwrap(), event["by"]["id"].as_str().unwrap()),
+        "SessionEvent" => {
+            format!("slot {} {} by {}", event["slot"], event["opened"], event["by"]["id"].as_str().unwrap())
+        }
+        _ => format!("{} by {}", event["review"]["verdict"].as_str().unwrap(), event["by"]["id"].as_str().unwrap()),
+    };
+    let (a, r) = (&ana.id, &rita.id);
+    let want = [
+        ("TASK_STATE_CHANGED", format!("IN_PROGRESS by {a}")),
+        ("SESSION_CHANGED", format!("slot 1 true by {a}")),
+        ("TASK_STATE_CHANGED", format!("SUBMITTED by {a}")),
+        ("SESSION_CHANGED", format!("slot 1 false by {a}")),
+        ("TASK_STATE_CHANGED", format!("IN_REVIEW by {r}")),
+        ("TASK_STATE_CHANGED", format!("ACCEPTED by {r}")),
+        ("REVIEW_RECORDED", format!("ACCEPT by {r}")),
+    ];
+    let seen: Vec<(&str, String)> = told.iter().map(|event| (event["type"].as_str().unwrap(), step(event))).collect();
+    assert_eq!(seen, want);
+    assert_eq!(told[6]["review"], *judged.get("reviewTask.reviews.0"));
+    let time = |value: &Value| DateTime::parse_from_rfc3339(value.as_str().unwrap()).unwrap();
+    for (number, event) in told.iter().enumerate() {
+        assert_eq!((&event["taskId"], &event["projectId"]), (&json!(task), &json!(project.id)), "{event:#}");
+        assert!(number == 0 || time(&told[number - 1]["at"]) <= time(&event["at"]), "{event:#}");
+        assert_eq!(read(&event["cursor"]).await, told[number + 1..], "behind number {number}");
+    }
+    // Whoever asks for what all events have gets the same.
+    let all = project.all_events(Some(&start), 50).await;
+    for (event, plain) in told.iter().zip(&all) {
+        for field in common.split(' ') {
+            assert_eq!(event[field], plain[field], "{event:#}");
+        }
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Media, Person, Project, Session, TestApp, box_at, id_of, new_annotation, random_like, span};
+use crate::harness::{
+    Answer, Media, Person, Project, Session, TestApp, box_at, id_of, new_annotation, random_like, span,
+};
 
 /// Pictures to label: ana and ben label them, rita reviews, every task needs a box.
 struct Scene<'a> {
@@ -225,10 +227,7 @@ pub(super) async fn edits(app: &TestApp, boss: &Person) -> Vec<(&'static str, Va
     let behind = json!({ "update": { "id": known, "base": session.seen(1), "label": "cell" } });
     examples.push(("an edit whose base is behind: the second screen changed it", session.edit(behind).await));
     app.sql("UPDATE task_label SET annotations = 20000").await;
-    examples.push((
-        "an annotation more than a task may have",
-        session.edit(box_at(&new_annotation(), 1.0)).await,
-    ));
+    examples.push(("an annotation more than a task may have", session.edit(box_at(&new_annotation(), 1.0)).await));
     // The family is 5 code points, 8 UTF-16 units and 18 bytes long.
     let text = app.project(boss, Media::Text).await;
     let task = json!([{ "data": { "text": "👩‍👩‍👧 Ana sees" } }]);
