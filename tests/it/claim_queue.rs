@@ -101,7 +101,7 @@ async fn nobody_holds_two_slots_of_a_task(database: Database) {
     ana.submit(&first).await.get("submitTask");
     assert_eq!(ana.try_claim(&project).await, Err("ALL_DONE_BY_YOU".into()), "handed in");
     // Reserving a second slot for the same person does not make it theirs either.
-    project.reserve(&[task.clone()], &ana).await;
+    project.reserve(std::slice::from_ref(&task), &ana).await;
     assert_eq!(ana.try_claim(&project).await, Err("ALL_DONE_BY_YOU".into()), "reserved");
     let others: BTreeSet<Option<i64>> =
         [project.member(&app, "ben", "ANNOTATOR").await.claim(&project).await.slot, first.slot].into();
@@ -128,7 +128,7 @@ async fn what_was_skipped_is_not_offered_again_in_its_round(database: Database) 
     assert_eq!(project.stands(&task).await, "QUEUED [FREE, FREE]");
     assert_counters(&app, &project).await;
     // A manager may still ask for that very person.
-    project.reserve(&[task.clone()], &ana).await;
+    project.reserve(std::slice::from_ref(&task), &ana).await;
     assert_eq!(ana.claim(&project).await.task, task);
 }
 

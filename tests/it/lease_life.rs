@@ -122,7 +122,7 @@ async fn a_lease_that_ran_out_is_gone_when_it_could_not_be_claimed(database: Dat
     lost("the project is paused").await;
     project.set(json!({ "state": "ACTIVE" })).await;
     let ben = project.member(&app, "ben", "ANNOTATOR").await;
-    project.reserve(&[task.clone()], &ben).await;
+    project.reserve(std::slice::from_ref(&task), &ben).await;
     lost("it waits for somebody else").await;
     let input = json!({ "taskIds": [task], "clearReservation": true });
     project.manager.mutate("updateTasks", input, "tasks { id }").await.get("updateTasks");
@@ -197,8 +197,7 @@ async fn a_wrong_fence_or_session_is_refused(database: Database) {
     }
     ben.submit(&screen).await.assert_error("NOT_FOUND", "sessionId");
     ben.heartbeat(&screen).await.assert_error("NOT_FOUND", "sessionId");
-    let input = screen.input();
-    let judged = ana.mutate("reviewTask", merged(&input, json!({ "verdict": "ACCEPT" })), "task { id }").await;
+    let judged = ana.mutate("reviewTask", screen.with(json!({ "verdict": "ACCEPT" })), "task { id }").await;
     judged.assert_error("BAD_USER_INPUT", "sessionId");
     assert_eq!(project.stands(&task).await, "IN_PROGRESS [LEASED]");
 }
@@ -398,7 +397,7 @@ async fn the_server_ends_by_itself_what_ran_out(database: Database) {
     ana.claim(&project).await;
     app.advance(Duration::from_secs(901));
     wait_until("the lease to be ended", async || project.stands(&task).await == "QUEUED [FREE]").await;
-    project.reserve(&[task.clone()], &ana).await;
+    project.reserve(std::slice::from_ref(&task), &ana).await;
     project.set_member(&ana, Value::Null).await.get("setMember");
     let ben = project.member(&app, "ben", "ANNOTATOR").await;
     wait_until("the reservation to be opened", async || ben.try_claim(&project).await.is_ok()).await;
@@ -425,10 +424,4 @@ async fn turns(project: &Project, task: &str) -> Vec<String> {
     let seen = project.manager.send(query, json!({ "id": task })).await;
     let turns = seen.get("task.assignments.nodes").as_array().unwrap();
     turns.iter().map(|turn| turn["state"].as_str().unwrap().to_owned()).collect()
-}
-
-fn merged(a: &Value, b: Value) -> Value {
-    let mut all = a.as_object().unwrap().clone();
-    all.extend(b.as_object().unwrap().clone());
-    Value::Object(all)
 }

@@ -35,10 +35,10 @@ impl Screen {
     }
 
     /// An input that names it, with more in it.
-    pub(crate) fn with(&self, more: Value) -> Value {
-        let mut input = self.input();
-        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        input
+    pub(crate) fn with(&self, mut more: Value) -> Value {
+        more["sessionId"] = json!(self.session);
+        more["fence"] = json!(self.fence);
+        more
     }
 }
 
