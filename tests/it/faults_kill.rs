@@ -53,8 +53,7 @@ async fn work_goes_on_though_the_server_is_killed_five_times(database: Database)
             assert!(told.silences > silences, "kill {kill} hit nobody");
             let facts = facts(&database).await;
             let when = format!("after kill {kill}");
-            assert_kept(&when, &facts.broken_promises(count));
-            assert_kept(&when, &facts.against(&told, false));
+            assert_kept(&when, &facts.broken_promises(count, &told, false));
         }
     };
     crowd.work(BUSY, killing).await;
@@ -79,8 +78,7 @@ async fn work_goes_on_though_the_database_crashes(_shared: Database) {
             let told = ledger.copy();
             let facts = facts(&app.database).await;
             let when = format!("after crash {crash}");
-            assert_kept(&when, &facts.broken_promises(count));
-            assert_kept(&when, &facts.against(&told, false));
+            assert_kept(&when, &facts.broken_promises(count, &told, false));
         }
     };
     crowd.work(BUSY, crashing).await;
@@ -104,8 +102,7 @@ async fn finish(database: &Database, project: &Project, crowd: &mut Crowd, count
     for round in 1..=ROUNDS {
         let facts_now = facts(database).await;
         let when = format!("after round {round}");
-        assert_kept(&when, &facts_now.broken_promises(count));
-        assert_kept(&when, &facts_now.against(&crowd.book(), true));
+        assert_kept(&when, &facts_now.broken_promises(count, &crowd.book(), true));
         if facts_now.unfinished().is_empty() {
             return;
         }

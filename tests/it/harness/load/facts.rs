@@ -116,7 +116,8 @@ impl Facts {
         let place = |task, slot| Place { task, slot };
         let found = rows::<(Uuid, Option<String>, String, i32, i32, Option<Uuid>)>;
         let tasks = found(txn, "SELECT id, external_id, state, round, stream, reviewer_id FROM task").await;
-        let names = tasks.iter().filter_map(|row| Some((row.0, row.1.clone()?))).collect();
+        let people = rows::<(Uuid, String)>(txn, "SELECT id, name FROM \"user\"").await;
+        let names = tasks.iter().filter_map(|row| Some((row.0, row.1.clone()?))).chain(people).collect();
         let tasks = tasks
             .into_iter()
             .map(|(id, _, state, round, stream, reviewer)| (id, Task { state, round, stream, reviewer }));

@@ -70,6 +70,15 @@ impl Crowd {
         crowd
     }
 
+    /// Some annotators come before the others, and work until there is nothing more to do for them.
+    pub(crate) async fn begin(&mut self, annotators: usize, habits: Habits) {
+        let first: Vec<_> =
+            self.annotators.drain(..annotators).map(|client| tokio::spawn(annotate(client, habits))).collect();
+        for client in first {
+            self.annotators.push(client.await.unwrap());
+        }
+    }
+
     /// Everybody works until there is nothing more to do for them, and `meanwhile` happens.
     pub(crate) async fn work(&mut self, habits: Habits, meanwhile: impl Future<Output = ()>) {
         let over = Arc::new(AtomicBool::new(false));

@@ -26,7 +26,7 @@ pub(crate) fn in_full() -> bool {
     std::env::var_os("CONCORD_FAULTS").is_some_and(|value| value == "full")
 }
 
-/// What people call tasks, for messages.
+/// What people call tasks and one another, for messages.
 pub(crate) type Names = HashMap<Uuid, String>;
 
 fn called(names: &Names, id: Uuid) -> String {

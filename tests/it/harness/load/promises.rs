@@ -16,9 +16,10 @@ use crate::harness::load::{
 const MAX_LEASES: usize = 5;
 
 impl Facts {
-    /// Promises that the rows show to be broken, of a project in which so many tasks were made.
-    pub(crate) fn broken_promises(&self, made: usize) -> Vec<String> {
-        let mut broken = Vec::new();
+    /// Every promise that is broken, in a project in which so many tasks were made. `book` is what clients had been told
+    /// before the rows were read; at rest nobody waits for an answer.
+    pub(crate) fn broken_promises(&self, made: usize, book: &Book, at_rest: bool) -> Vec<String> {
+        let mut broken = self.against(book, at_rest);
         if self.tasks.len() != made {
             broken.push(format!("{} tasks are there of {made}", self.tasks.len()));
         }
@@ -32,8 +33,8 @@ impl Facts {
         broken
     }
 
-    /// What clients were told by the time `book` was copied, before the rows were read. At rest nobody waits for an answer.
-    pub(crate) fn against(&self, book: &Book, at_rest: bool) -> Vec<String> {
+    /// What clients were told, in itself and against the rows.
+    fn against(&self, book: &Book, at_rest: bool) -> Vec<String> {
         let mut broken = book.broken_promises(&self.names);
         for turn in &book.turns {
             broken.extend(self.told(turn, at_rest).map(|wrong| format!("{}: {wrong}", turn.called(&self.names))));
@@ -123,10 +124,11 @@ impl Facts {
             *held.entry(person).or_default() += usize::from(slot.state == "LEASED");
         }
         for ((task, person), slots) in by_task.into_iter().filter(|(_, slots)| slots.len() > 1) {
-            broken.push(format!("one person ({person}) has the slots {slots:?} of {}", called(&self.names, task)));
+            let (person, task) = (called(&self.names, person), called(&self.names, task));
+            broken.push(format!("{person} has the slots {slots:?} of {task} at once"));
         }
         for (person, held) in held.into_iter().filter(|(_, held)| *held > MAX_LEASES) {
-            broken.push(format!("one person ({person}) holds {held} slots"));
+            broken.push(format!("{} holds {held} slots", called(&self.names, person)));
         }
     }
 
