@@ -23,6 +23,7 @@ mod bad_input_transport;
 mod bad_input_uploads;
 mod blind_labeling;
 mod check_growth;
+mod claim_load;
 mod claim_queue;
 mod command_line;
 mod error_docs;
@@ -30,6 +31,7 @@ mod event_replay;
 mod event_streams;
 mod event_subscriptions;
 mod faults_hangup;
+mod faults_kill;
 mod field_coverage;
 mod file_downloads;
 mod graphql_over_http_audit;
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         bad_input_uploads::trials(),
         blind_labeling::trials(),
         check_growth::trials(),
+        claim_load::trials(),
         claim_queue::trials(),
         command_line::trials(),
         error_docs::trials(),
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         event_streams::trials(),
         event_subscriptions::trials(),
         faults_hangup::trials(),
+        faults_kill::trials(),
         field_coverage::trials(),
         file_downloads::trials(),
         graphql_over_http_audit::trials(),

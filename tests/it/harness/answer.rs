@@ -53,6 +53,11 @@ impl Answer {
         self.body.pointer("/errors/0/extensions")?.get(key)
     }
 
+    /// Whether the same request may be answered better later.
+    pub(crate) fn asks_to_wait(&self) -> bool {
+        self.code() == "UNAVAILABLE"
+    }
+
     /// The answer is this error.
     #[track_caller]
     pub(crate) fn assert_error(&self, code: &str, field: &str) {

@@ -14,9 +14,12 @@ pub(crate) struct Screen {
     pub(crate) task: String,
     /// None in a review of several slots.
     pub(crate) slot: Option<i64>,
+    /// The slot's, as above.
+    pub(crate) round: Option<i64>,
 }
 
-const SCREEN: &str = "session { id fence actor task { id } slot { number } } reason";
+/// What a claim asks for.
+pub(crate) const SCREEN: &str = "session { id fence actor task { id } slot { number round } } reason";
 
 impl Screen {
     fn read(session: &Value) -> Self {
@@ -26,6 +29,7 @@ impl Screen {
             actor: session["actor"].as_str().unwrap().to_owned(),
             task: session["task"]["id"].as_str().unwrap().to_owned(),
             slot: session["slot"]["number"].as_i64(),
+            round: session["slot"]["round"].as_i64(),
         }
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod coverage;
 mod events;
 mod http;
 pub(crate) mod labeling;
+pub(crate) mod load;
 mod next;
 mod people;
 pub(crate) mod postgres;

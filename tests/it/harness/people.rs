@@ -50,6 +50,22 @@ impl Person {
         Answer::read(request.send().await.unwrap()).await
     }
 
+    /// As [`Person::send`] to a server at this address that may be gone: what went wrong when there is no answer.
+    pub(crate) async fn try_send(&self, url: &str, query: &str, variables: &Value) -> Result<Answer, String> {
+        let body = json!({ "query": query, "variables": variables });
+        let request = self.http.post(format!("{url}/graphql")).bearer_auth(&self.token).json(&body);
+        let response = request.send().await.map_err(|error| error.to_string())?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.map_err(|error| error.to_string())?;
+        let body = serde_json::from_str(&text).map_err(|_| format!("{status}, not JSON: {text:.2000}"))?;
+        Ok(Answer { status, headers, body })
+    }
+
+    /// The name that the person was made with.
+    pub(crate) fn name(&self) -> &str {
+        self.email.split('@').next().unwrap()
+    }
+
     /// The address of the GraphQL endpoint.
     pub(crate) fn url(&self) -> &str {
         &self.url

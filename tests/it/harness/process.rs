@@ -59,6 +59,12 @@ impl Serving {
         Self { child: command.spawn().unwrap(), url: format!("http://{listen}") }
     }
 
+    /// Ends the process at once, with nothing put in order.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Status and text of a GET; nothing while nobody listens.
     pub(crate) async fn get(&self, path: &str) -> Option<(StatusCode, String)> {
         let response = reqwest::get(format!("{}{path}", self.url)).await.ok()?;
