@@ -49,9 +49,12 @@ async fn finish(database: Database, overlap: usize, count: usize) {
     let ledger = crowd.ledger.clone();
     crowd
         .work(busy, async {
-            Crowd::ended(&ledger, overlap * count / 2).await;
-            // In the middle of it all every lease runs out, those of the living too.
-            app.advance(LEASE);
+            for quarter in 1..4 {
+                Crowd::ended(&ledger, overlap * count * quarter / 4).await;
+                // Every lease runs out, those of the living too.
+                app.advance(LEASE);
+                app.reap().await;
+            }
         })
         .await;
     for round in 1..=ROUNDS {
