@@ -117,7 +117,8 @@ fn pgbench(database: &Postgres, clients: usize) -> (f64, f64) {
     let url = database.url("reference");
     let run = |transactions: usize| {
         // Every transaction finds its task ready, as the reference's own load does.
-        server::psql(&url, "UPDATE task SET status = 'ready', version = 1; VACUUM ANALYZE task");
+        server::psql(&url, "UPDATE task SET status = 'ready', version = 1");
+        server::psql(&url, "VACUUM ANALYZE task");
         let mut command = Command::new(postgres::programs().join("pgbench"));
         command.args(["--no-vacuum", "--protocol=prepared", "--jobs=1"]);
         command.args([format!("--client={clients}"), format!("--transactions={}", transactions / clients)]);

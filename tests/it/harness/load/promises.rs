@@ -196,9 +196,8 @@ impl Facts {
             }
             match event.event_type.as_str() {
                 "TASK_CREATED" => {
-                    if states.insert(task, "QUEUED").is_some() {
-                        broken.push(format!("{} makes it again", called()));
-                    }
+                    let known = states.insert(task, "QUEUED");
+                    broken.extend(known.map(|_| format!("{} makes it again", called())));
                 }
                 "TASK_STATE_CHANGED" => {
                     let (from, to) = (payload["from"].as_str(), payload["to"].as_str().unwrap());
