@@ -14,7 +14,7 @@ use crate::{
 /// is PAUSED edits are refused and the lease runs for [`limits::PAUSE_SECONDS`] without a sign of life.
 ///
 /// # Errors
-/// As of [`lease::hold`]; [`ServiceError::Stale`] when the revision is another by now; [`ServiceError::Invalid`] for
+/// As of [`lease::heartbeat`]; [`ServiceError::Stale`] when the revision is another by now; [`ServiceError::Invalid`] for
 /// COMPLETED, which follows from submitting.
 #[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, session.id = %id))]
 pub async fn set_state(

@@ -164,7 +164,8 @@ pub(crate) async fn extend(
 /// it is. No event and no version of the task.
 ///
 /// # Errors
-/// As [`hold`].
+/// [`ServiceError::NotFound`] when the session is not the viewer's, [`ServiceError::LeaseLost`], [`ServiceError::Forbidden`],
+/// [`ServiceError::Transition`] in an archived project.
 #[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, session.id = %id))]
 pub async fn heartbeat(app: &App, viewer: &Viewer, id: SessionId, fence: i32) -> Result<DateTime<Utc>, ServiceError> {
     let missing = || ServiceError::not_found("session of yours", "sessionId");
