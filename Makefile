@@ -38,7 +38,8 @@ bench: ## Measure speed against the references (docs/benchmarks.md)
 
 .PHONY: faults
 faults: ## Run the fault tests in full length (`make test` has them in short)
-	cargo test --locked --test it -- faults
+	CONCORD_FAULTS=full cargo test --locked --test it -- faults
+	CONCORD_FAULTS=full cargo test --locked --test it -- claim_load
 
 .PHONY: graphiql
 graphiql: $(graphiql) ## Fetch the files of the GraphiQL page; the next build embeds them
