@@ -304,9 +304,16 @@ async fn a_cursor_that_cannot_be_continued_is_told_so_and_it_goes_on(database: D
     project.rename("Blood").await;
     assert_eq!(socket.event().await["type"], "PROJECT_CHANGED");
     app.sql("UPDATE instance SET epoch = epoch + 1").await;
+    let before = project.cursor().await;
     project.rename("Bones").await;
     let notice = socket.event().await;
-    assert_eq!((&notice["type"], &notice["cursor"]), (&json!("RESYNC_REQUIRED"), &json!(project.cursor().await)));
+    assert_eq!(notice["type"], "RESYNC_REQUIRED");
+    if notice["cursor"] == before {
+        // The server looked by itself before the change woke it: the change comes behind the notice.
+        assert_eq!(socket.event().await["type"], "PROJECT_CHANGED");
+    } else {
+        assert_eq!(notice["cursor"], project.cursor().await);
+    }
     project.prioritise(&tasks, 2).await;
     assert_eq!(socket.event().await["type"], "TASK_UPDATED");
 }
