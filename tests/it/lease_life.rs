@@ -27,6 +27,8 @@ on_both_databases![
     archiving_ends_leases_for_good,
     every_turn_is_kept,
     the_end_of_one_turn_leaves_the_others_alone,
+    a_task_that_cannot_be_ended_does_not_keep_others_from_it,
+    a_lease_is_not_revived_by_who_skipped_the_task_since,
     the_server_ends_by_itself_what_ran_out,
 ];
 
@@ -388,6 +390,38 @@ async fn the_end_of_one_turn_leaves_the_others_alone(database: Database) {
     others[2].0.submit(&others[2].1).await.get("submitTask");
     assert_eq!(project.stands(&task).await, "IN_PROGRESS [SKIPPED, FREE, SUBMITTED, LEASED]");
     assert_counters(&app, &project).await;
+}
+
+async fn a_task_that_cannot_be_ended_does_not_keep_others_from_it(database: Database) {
+    let app = TestApp::new(database).await;
+    let (project, broken, ana) = one_task(&app, json!({})).await;
+    ana.claim(&project).await;
+    // What no change of the server's own leads to.
+    app.sql(&format!("UPDATE task SET state = 'QUEUED' WHERE id = {}", app.literal(&broken))).await;
+    app.advance(Duration::from_secs(1));
+    let [sound] = project.named_tasks("sound", 1).await.try_into().unwrap();
+    ana.try_claim_task(&project, &sound).await.unwrap();
+    app.advance(Duration::from_secs(901));
+    app.reap().await;
+    assert_eq!(project.stands(&sound).await, "QUEUED [FREE]");
+}
+
+async fn a_lease_is_not_revived_by_who_skipped_the_task_since(database: Database) {
+    let app = TestApp::new(database).await;
+    let (project, task, ana) = one_task(&app, json!({ "overlap": 2 })).await;
+    let first = ana.claim(&project).await;
+    let ben = project.member(&app, "ben", "ANNOTATOR").await;
+    app.advance(Duration::from_secs(901));
+    app.reap().await;
+    // The first slot waits for ben for a while, so that ana's next one is the other.
+    project.reserve(&[task.clone()], &ben).await;
+    let second = ana.try_claim_task(&project, &task).await.unwrap();
+    assert_ne!(second.slot, first.slot);
+    ana.skip(&second, "too dark").await.get("skipTask");
+    let input = json!({ "taskIds": [task], "clearReservation": true });
+    project.manager.mutate("updateTasks", input, "tasks { id }").await.get("updateTasks");
+    ana.heartbeat(&first).await.assert_error("LEASE_LOST", "fence");
+    assert_eq!(project.stands(&task).await, "QUEUED [FREE, SKIPPED]");
 }
 
 async fn the_server_ends_by_itself_what_ran_out(database: Database) {

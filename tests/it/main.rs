@@ -25,6 +25,7 @@ mod blind_labeling;
 mod check_growth;
 mod claim_load;
 mod claim_queue;
+mod claim_races;
 mod command_line;
 mod error_docs;
 mod event_replay;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         check_growth::trials(),
         claim_load::trials(),
         claim_queue::trials(),
+        claim_races::trials(),
         command_line::trials(),
         error_docs::trials(),
         event_replay::trials(),

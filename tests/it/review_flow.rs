@@ -21,6 +21,7 @@ on_both_databases![
     without_review_the_last_submission_accepts,
     a_finished_task_can_be_opened_again,
     a_review_is_paused_and_kept_like_a_lease,
+    work_of_a_round_after_a_reopening_is_ones_own_too,
     annotators_of_one_task_do_not_see_each_others_verdicts,
 ];
 
@@ -329,6 +330,35 @@ async fn a_finished_task_can_be_opened_again(database: Database) {
     assert_eq!((again.task.as_str(), again.slot), (team.task.as_str(), Some(1)));
     let happened = project.happened().await;
     assert!(happened.iter().any(|event| event["why"] == "another look" && event["to"] == "REWORK"));
+    assert_counters(&app, project).await;
+}
+
+async fn work_of_a_round_after_a_reopening_is_ones_own_too(database: Database) {
+    let app = TestApp::new(database).await;
+    let team = Team::new(&app, 2, json!({})).await;
+    let (project, ana, ben) = (&team.project, &team.annotators[0], &team.annotators[1]);
+    let rolf = project.member(&app, "rolf", "REVIEWER").await;
+    let screen = ana.claim(project).await;
+    ana.submit(&screen).await.get("submitTask");
+    let screen = ben.claim(project).await;
+    ben.skip(&screen, "too dark").await.get("skipTask");
+    let review = rolf.claim_review(project).await;
+    rolf.judge(&review, "REJECT", json!({})).await.get("reviewTask");
+    for _ in 0..5 {
+        ana.claim(project).await;
+        app.advance(Duration::from_secs(901));
+        app.reap().await;
+    }
+    assert_eq!(team.stands().await, "QUARANTINED [FREE, SKIPPED]");
+    project.reopen(&team.task).await.get("reopenTask");
+    for person in [ana, &team.rita] {
+        let screen = person.claim(project).await;
+        person.submit(&screen).await.get("submitTask");
+    }
+    assert_eq!(team.stands().await, "SUBMITTED [SUBMITTED, SUBMITTED]");
+    let input = json!({ "projectId": project.id, "taskId": team.task });
+    team.rita.mutate("claimReview", input, "reason").await.assert_error("FORBIDDEN", "taskId");
+    rolf.claim_review(project).await;
     assert_counters(&app, project).await;
 }
 
