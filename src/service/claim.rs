@@ -140,7 +140,10 @@ async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Attempt,
     };
     let Some(opened) = begin_turn(&txn, viewer, claim, &desk, &leased).await? else { return Ok(Attempt::Known) };
     txn.commit().await?;
-    if let (Some(ends_at), Some(since)) = (leased.slot.lease_expires_at, leased.slot.waits_since()) {
+    // Its place in the queue says since when it waits only until its first lease; what comes back keeps its place.
+    if leased.slot.lease_epoch == 1
+        && let (Some(ends_at), Some(since)) = (leased.slot.lease_expires_at, leased.slot.waits_since())
+    {
         let now = ends_at - TimeDelta::seconds(i64::from(desk.project.lease_seconds));
         app.metrics.phase("queued", locked::between(since, now));
     }
