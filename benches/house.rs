@@ -34,9 +34,21 @@ const CONNECTIONS: usize = 16;
 
 #[tokio::main]
 async fn main() {
-    cold_start().await;
-    task_read().await;
-    label_cycle::run().await;
+    // The names after `--`, as in `cargo bench --bench house -- cycle`; all without any.
+    let names: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    if wanted("start") {
+        cold_start().await;
+    }
+    if wanted("read") {
+        task_read().await;
+    }
+    if wanted("cycle") {
+        label_cycle::cycles().await;
+    }
+    if wanted("queue") {
+        label_cycle::queues().await;
+    }
 }
 
 fn print(name: &str, reached: f64, unit: &str, beside: &str) {

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde_json::{Value, json};
@@ -36,15 +36,13 @@ const SAVE: &str = "mutation($i: SaveAnnotationsInput!) { saveAnnotations(input:
 const SUBMIT: &str = "mutation($i: SubmitTaskInput!) { submitTask(input: $i) { task { state } } }";
 const SKIP: &str = "mutation($i: SkipTaskInput!) { skipTask(input: $i) { task { state } } }";
 
-pub(crate) async fn run() {
-    let settings = [("shared_buffers", "512MB"), ("max_wal_size", "4GB"), ("max_connections", "100")];
-    let database = Postgres::start(&settings);
-    cycles(&database).await;
-    queues(&database).await;
-    database.stop();
+fn start() -> Postgres {
+    Postgres::start(&[("shared_buffers", "512MB"), ("max_wal_size", "4GB"), ("max_connections", "100")])
 }
 
-async fn cycles(database: &Postgres) {
+/// The whole cycle with some connections, beside the reference.
+pub(crate) async fn cycles() {
+    let database = start();
     database.create("labeling", None);
     database.create("reference", None);
     server::psql(&database.url("reference"), include_str!("../reference/claim_submit_schema.sql"));
@@ -61,7 +59,7 @@ async fn cycles(database: &Postgres) {
         let per_second = CYCLES as f64 / begun.elapsed().as_secs_f64();
         let cpu = (cpu_ms_of_process(server.pid()) - cpu) / CYCLES as f64;
         let db_cpu = (cpu_ms_of_postgres(reference_folder) - db_cpu) / CYCLES as f64;
-        let (reference_cpu, reference_per_second) = pgbench(database, connections);
+        let (reference_cpu, reference_per_second) = pgbench(&database, connections);
         let name = |what: &str| format!("claim, save 5 boxes, submit, {connections} connections: {what}");
         print(&name("server CPU"), cpu, "ms", "aim 1; Label Studio 96-138 (another run)");
         let beside = format!("{:.2} times pgbench's {reference_cpu:.3}", db_cpu / reference_cpu);
@@ -69,6 +67,8 @@ async fn cycles(database: &Postgres) {
         let beside = format!("pgbench {reference_per_second:.0}/s: wall time, as the machine allows");
         print(&name("throughput"), per_second, "1/s", &beside);
     }
+    drop(server);
+    database.stop();
 }
 
 /// Everybody labels task after task until `cycles` are done.
@@ -135,7 +135,8 @@ fn pgbench(database: &Postgres, clients: usize) -> (f64, f64) {
 }
 
 /// A claim with a thousand waiting slots and with a million, in turns.
-async fn queues(database: &Postgres) {
+pub(crate) async fn queues() {
+    let database = start();
     database.create("queues", None);
     let server = Server::start(Some(&database.url("queues"))).await;
     let mut queues = Vec::new();
@@ -177,7 +178,8 @@ async fn queues(database: &Postgres) {
     print("claim and skip with 1,000 waiting slots: database CPU", short, "ms", "");
     let beside = format!("{:.2} times", long / short);
     print("claim and skip with 1,000,000 waiting slots: database CPU", long, "ms", &beside);
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    drop(server);
+    database.stop();
 }
 
 /// SQL that gives a project `count` more waiting tasks like its first.
