@@ -224,9 +224,8 @@ pub async fn lease(conn: &impl Conn, claimer: Claimer, place: Place) -> Result<O
     // By name: a column that a newer schema adds must not stand in the way of an older build.
     let columns = C::iter().map(|column| Expr::col((task_slot::Entity, column)));
     update.returning(Query::returning().exprs(columns.chain([state])));
-    let Some(row) = conn.query_one(&update.with(WithClause::new().cte(pick).to_owned())).await? else {
-        return Ok(None);
-    };
+    let update = sql::limit_one_written_out(conn, &update.with(WithClause::new().cte(pick).to_owned()));
+    let Some(row) = conn.query_one_raw(update).await? else { return Ok(None) };
     let slot = task_slot::Model::from_query_result(&row, "")?.try_into()?;
     Ok(Some(Leased { slot, task_state: word(&row.try_get_by_index::<String>(C::iter().count())?)? }))
 }
