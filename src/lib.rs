@@ -6,6 +6,7 @@ pub mod backend;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod format;
 pub mod graphql;
 pub mod http;
 pub mod kind;

@@ -10,7 +10,7 @@ macro_rules! words {
     ($($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident),+ $(,)? })+) => {$(
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[derive(strum::EnumString, strum::IntoStaticStr, strum::Display, strum::VariantArray)]
+        #[derive(strum::EnumString, strum::IntoStaticStr, strum::Display, strum::VariantArray, schemars::JsonSchema)]
         #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
         #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
         pub enum $name { $($(#[$variant_meta])* $variant),+ }
@@ -206,6 +206,66 @@ words! {
         Reopen,
         /// Before an older snapshot took its place.
         Restore,
+    }
+
+    /// What a job does.
+    JobKind {
+        /// Makes tasks of a data set.
+        Import,
+        /// Makes a data set of tasks.
+        Export,
+    }
+
+    /// How a job stands.
+    JobState {
+        /// Waits for a server to take it up.
+        Queued,
+        /// Is being done.
+        Running,
+        /// Done.
+        Succeeded,
+        /// Ended by a fault; nothing of it is left but its message.
+        Failed,
+        /// Ended by somebody.
+        Cancelled,
+    }
+
+    /// A format of data sets.
+    DatasetFormat {
+        /// One task a line, nothing lost (docs/formats.md).
+        Jsonl,
+        /// COCO instances: pictures, categories, boxes and outlines in one JSON document.
+        Coco,
+    }
+
+    /// What an import does with the annotations of its file.
+    PreAnnotationUse {
+        /// Leaves them out.
+        Ignore,
+        /// Whoever first claims a slot finds them there and goes on from them.
+        Preannotate,
+        /// Takes them for accepted work.
+        Accept,
+    }
+
+    /// Which results of a task an export takes.
+    OverlapExport {
+        /// Those accepted.
+        Accepted,
+        /// The accepted one of the lowest number.
+        First,
+        /// Those handed in, judged or not.
+        All,
+    }
+
+    /// What an export does with annotations that have an open conflict.
+    ConflictExport {
+        /// Leaves them out.
+        Exclude,
+        /// Takes them as they are now.
+        Current,
+        /// Ends without a result.
+        Fail,
     }
 
     /// Why a claim got nothing.

@@ -241,7 +241,7 @@ impl Geometry {
 macro_rules! kinds {
     ($($(#[$doc:meta])* $payload:ident),+ $(,)?) => {
         /// The geometry of an annotation. In JSON an object with one key, the payload's name: `{"boundingBox": {..}}`.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase")]
         pub enum Geometry { $($(#[$doc])* $payload($payload)),+ }
 

@@ -18,6 +18,7 @@ pub mod member;
 pub mod places;
 pub mod project;
 pub mod queue;
+pub mod record;
 pub mod review;
 pub mod schema;
 pub mod scope;
