@@ -10,6 +10,7 @@ pub struct Model {
     pub project_id: Uuid,
     pub kind: String,
     pub state: String,
+    pub step: Option<String>,
     #[sea_orm(column_type = "JsonBinary")]
     pub parameters: Json,
     pub done: i64,

@@ -25,5 +25,6 @@ pub mod task;
 pub mod task_asset;
 pub mod task_label;
 pub mod task_slot;
+pub mod task_suggestion;
 pub mod template;
 pub mod user;

@@ -25,6 +25,7 @@ pub struct Model {
     pub open_conflicts: i32,
     pub agreement: Option<f64>,
     pub import_job: Option<Uuid>,
+    pub suggested: bool,
     pub created_by: Uuid,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

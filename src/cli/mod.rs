@@ -1,5 +1,8 @@
 //! The command line, one file a subcommand. Commands act on behalf of the operator, who has the machine.
 
+mod export;
+mod import;
+mod job;
 mod migrate;
 mod serve;
 mod token;
@@ -8,6 +11,10 @@ mod user;
 use std::{collections::BTreeMap, io::Write};
 
 use clap::{Parser, Subcommand};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 use crate::{config::Config, graphql};
 
@@ -36,6 +43,10 @@ enum Command {
     /// Make access tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Make tasks of a data set, and follow it to its end
+    Import(import::ImportCommand),
+    /// Make a data set of a project's tasks, and follow it to its end
+    Export(export::ExportCommand),
     /// Print the GraphQL schema
     Schema,
 }
@@ -55,8 +66,26 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => migrate::run(&config).await,
         Command::User(command) => user::run(&config, command).await,
         Command::Token(command) => token::run(&config, command).await,
+        Command::Import(command) => import::run(&config, command, interrupted()?).await,
+        Command::Export(command) => export::run(&config, command, interrupted()?).await,
         Command::Schema => Ok(()),
     }
+}
+
+/// Turns true when the command is asked to stop.
+fn interrupted() -> anyhow::Result<watch::Receiver<bool>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        let _ = stop.send(true);
+        // Kept, so that nobody takes the end of this task for a stop.
+        stop.closed().await;
+    });
+    Ok(stopped)
 }
 
 /// Writes one line to standard output.

@@ -99,6 +99,8 @@ ids! {
     SnapshotId = "snap";
     /// A verdict.
     ReviewId = "rev";
+    /// An import or an export.
+    JobId = "job";
 }
 
 impl AnyId {

@@ -215,3 +215,24 @@ pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
 pub const SURVEY_INTERVAL: Duration = Duration::from_secs(60);
 /// Rows the reconciler mends at a time.
 pub const RECONCILED: u64 = 500;
+
+/// Jobs of one project that wait or run.
+pub const OPEN_JOBS: u64 = 20;
+/// Jobs that one process runs at once.
+pub const RUNNING_JOBS: usize = 2;
+/// How long a job's runner may give no sign of life before another takes the job over.
+pub const JOB_LEASE: Duration = Duration::from_secs(30);
+/// How often a runner gives one.
+pub const JOB_PULSE: Duration = Duration::from_secs(5);
+/// How often a process looks for jobs, and a subscription at its job.
+pub const JOB_POLL: Duration = Duration::from_millis(500);
+/// Records that an import writes, shows, or an export reads at once.
+pub const JOB_RECORDS: usize = 500;
+/// Annotations that an export holds at once, unless one task has more.
+pub const JOB_ANNOTATIONS: i64 = 20_000;
+/// Tasks of one import.
+pub const IMPORT_TASKS: u64 = 10_000_000;
+/// Faults of a file that an import lists.
+pub const IMPORT_FAULTS: usize = 100;
+/// Bytes of a file to import: 5 GiB, what an upload takes.
+pub const IMPORT_BYTES: u64 = 5 * 1024 * 1024 * 1024;

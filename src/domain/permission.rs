@@ -19,6 +19,8 @@ pub enum Action {
     ManageAssets,
     /// Create, prioritise, reserve, archive tasks.
     ManageTasks,
+    /// Import and export data sets, and see how that goes.
+    RunJobs,
     /// Add, change and remove members below manager.
     ManageMembers,
     /// Add, change and remove managers.
@@ -61,6 +63,7 @@ fn least_role(action: Action) -> Option<Role> {
         | Action::PublishTemplate
         | Action::ManageAssets
         | Action::ManageTasks
+        | Action::RunJobs
         | Action::ManageMembers => Some(Role::Manager),
         Action::ManageManagers => None,
     }
@@ -81,6 +84,7 @@ mod tests {
             (A::PublishTemplate, &[R::Manager]),
             (A::ManageAssets, &[R::Manager]),
             (A::ManageTasks, &[R::Manager]),
+            (A::RunJobs, &[R::Manager]),
             (A::ManageMembers, &[R::Manager]),
             (A::ManageManagers, &[]),
         ] {

@@ -216,6 +216,16 @@ words! {
         Export,
     }
 
+    /// What an import does, one after the other.
+    JobStep {
+        /// Reads the whole file, and writes nothing.
+        Validate,
+        /// Writes the tasks, hidden.
+        Write,
+        /// Shows them; from here on it cannot be cancelled.
+        Show,
+    }
+
     /// How a job stands.
     JobState {
         /// Waits for a server to take it up.

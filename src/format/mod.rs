@@ -8,7 +8,6 @@ pub mod coco;
 pub mod jsonl;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     io::{self, Write},
     path::Path,
@@ -18,6 +17,8 @@ use crate::{
     domain::words::{DatasetFormat, Kind},
     repo::record::Record,
 };
+
+pub use crate::repo::record::Losses;
 
 /// A format of data sets.
 pub trait Format: fmt::Debug + Send + Sync {
@@ -90,23 +91,6 @@ pub struct About {
     pub project: String,
     /// The tools of its templates, the current one's first, each name once, with their labels in order.
     pub tools: Vec<(String, Kind, Vec<String>)>,
-}
-
-/// What a format could not carry: a sentence, and how often it happened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Losses(BTreeMap<&'static str, u64>);
-
-impl Losses {
-    /// Counts one more of what `sentence` says: `rotations of boxes: the box around is given`.
-    pub fn add(&mut self, sentence: &'static str) {
-        *self.0.entry(sentence).or_default() += 1;
-    }
-
-    /// As people read them: `3 × rotations of boxes: the box around is given`.
-    #[must_use]
-    pub fn sentences(&self) -> Vec<String> {
-        self.0.iter().map(|(sentence, times)| format!("{times} × {sentence}")).collect()
-    }
 }
 
 /// The format of a word.

@@ -20,11 +20,11 @@ use http_range_header::parse_range_header;
 use serde::Deserialize;
 
 use crate::{
-    domain::{ids::AssetId, limits},
+    domain::{ids::AnyId, limits},
     http::{Server, error::HttpError},
     service::{
         ServiceError,
-        asset::{self, Download, Permit, SignedRequest},
+        asset::{self, Download, FileId, Permit, SignedRequest},
     },
 };
 
@@ -40,23 +40,26 @@ pub(super) struct Signature {
 type SignedUrl = (Result<Path<String>, PathRejection>, Result<Query<Signature>, QueryRejection>);
 
 /// Takes a URL apart; one without a whole signature allows nothing.
-fn parse((asset, signature): SignedUrl) -> Result<(AssetId, Signature), HttpError> {
+fn parse((file, signature): SignedUrl) -> Result<(FileId, Signature), HttpError> {
     let Query(signature) = signature.map_err(|_| {
         ServiceError::Forbidden("the URL is not signed; take it as the API gave it, or ask for a new one")
     })?;
-    let Path(asset) = asset.map_err(|error| HttpError::bad_request(error.body_text()))?;
-    let asset = asset.parse().map_err(|error| ServiceError::invalid("asset", error))?;
-    Ok((asset, signature))
+    let Path(file) = file.map_err(|error| HttpError::bad_request(error.body_text()))?;
+    let file = match file.parse() {
+        Ok(AnyId::AssetId(id)) => FileId::Asset(id),
+        Ok(AnyId::JobId(id)) => FileId::Job(id),
+        Ok(_) => return Err(ServiceError::invalid("file", "must be the id of an asset or a job").into()),
+        Err(error) => return Err(ServiceError::invalid("file", error).into()),
+    };
+    Ok((file, signature))
 }
 
 impl Signature {
-    fn request(&self, asset: AssetId, permit: Permit) -> Result<SignedRequest<'_>, HttpError> {
-        let meant = if permit == Permit::Read { "read" } else { "write" };
-        if self.permit != meant {
-            let forbidden = ServiceError::Forbidden("the URL does not allow this method; ask for a new URL");
-            return Err(forbidden.into());
-        }
-        Ok(SignedRequest { asset, permit, expires: self.expires, signature: &self.signature })
+    fn request(&self, file: FileId, permits: &[Permit]) -> Result<SignedRequest<'_>, HttpError> {
+        let permit = permits.iter().copied().find(|permit| permit.as_str() == self.permit);
+        let forbidden = || ServiceError::Forbidden("the URL does not allow this method; ask for a new URL");
+        let permit = permit.ok_or_else(forbidden)?;
+        Ok(SignedRequest { file, permit, expires: self.expires, signature: &self.signature })
     }
 }
 
@@ -66,8 +69,8 @@ pub(super) async fn put(
     url: SignedUrl,
     body: Body,
 ) -> Result<StatusCode, HttpError> {
-    let (asset, signature) = parse(url)?;
-    let request = signature.request(asset, Permit::Write)?;
+    let (file, signature) = parse(url)?;
+    let request = signature.request(file, &[Permit::Write])?;
     // Shared, because what is left of a refused upload is still to be read here.
     let chunks = Arc::new(Mutex::new(body.into_data_stream()));
     let reading = chunks.clone();
@@ -103,10 +106,11 @@ pub(super) async fn get(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let (asset, signature) = parse(url)?;
-    let request = signature.request(asset, Permit::Read)?;
+    let (file, signature) = parse(url)?;
+    let permits = if matches!(file, FileId::Job(_)) { &[Permit::Result, Permit::Errors][..] } else { &[Permit::Read] };
+    let request = signature.request(file, permits)?;
     let download = asset::open(&server.app, request).await?;
-    let etag = format!("\"{}\"", download.asset.sha256.as_deref().unwrap_or_default());
+    let etag = format!("\"{}\"", download.tag);
     if has_seen(&headers, &etag) {
         let headers = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, CACHED)];
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
@@ -172,11 +176,11 @@ fn wanted(method: &Method, headers: &HeaderMap, etag: &str, size: u64) -> Result
 
 /// Type and disposition. What a browser would run as a page of ours (SVG, HTML, XML) is only ever a download.
 fn describe(headers: &mut HeaderMap, download: &Download) {
-    let content_type = download.asset.content_type.as_deref().unwrap_or("application/octet-stream");
+    let content_type = download.content_type.as_deref().unwrap_or("application/octet-stream");
     let is_safe = content_type != "image/svg+xml"
         && (["image/", "audio/", "video/"].iter().any(|top| content_type.starts_with(top))
             || content_type == "text/plain");
-    let name: String = percent_encoded(&download.asset.file_name);
+    let name: String = percent_encoded(&download.file_name);
     let disposition = if is_safe { "inline" } else { "attachment" };
     let content_type = if content_type.starts_with("text/") {
         format!("{content_type}; charset=utf-8")

@@ -7,7 +7,7 @@ use entity::annotation::{Column, Entity, Model};
 use entity::{annotation_revision, task_label};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, QueryTrait,
-    sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement},
 };
 use uuid::Uuid;
 
@@ -198,62 +198,77 @@ pub async fn write_all(conn: &impl Conn, annotations: &[&Annotation]) -> Result<
         Column::LastEditedBy,
         Column::UpdatedAt,
     ];
-    let mut insert = Query::insert();
-    insert.into_table(Entity).columns([
-        Column::Id,
-        Column::TaskId,
-        Column::Slot,
-        Column::ProjectId,
-        Column::AssetId,
-        Column::Kind,
-        Column::Tool,
-        Column::Label,
-        Column::Geometry,
-        Column::Attributes,
-        Column::VersionVector,
-        Column::LastDots,
-        Column::Revision,
-        Column::Deleted,
-        Column::Source,
-        Column::Score,
-        Column::AuthorId,
-        Column::LastEditedBy,
-        Column::CreatedAt,
-        Column::UpdatedAt,
-    ]);
     // Two saves that make the same ids in different tasks wait for one another: both must come to them in one order.
     let mut in_lock_order = annotations.to_vec();
     in_lock_order.sort_unstable_by_key(|annotation| annotation.id);
+    let mut insert = Query::insert();
+    insert.into_table(Entity).columns(COLUMNS);
     for annotation in in_lock_order {
-        let state = &annotation.state;
-        insert.values_panic([
-            value(annotation.id.0),
-            value(annotation.task.0),
-            value(annotation.slot),
-            value(annotation.project.0),
-            value(annotation.asset.map(|asset| asset.0)),
-            value(annotation.kind.as_str()),
-            value(annotation.tool.clone()),
-            value(state.content.label.clone()),
-            value(to_json(&state.content.geometry)?),
-            value(to_json(&state.content.attributes)?),
-            value(to_json(&state.vector)?),
-            value(to_json(&state.last_dots)?),
-            value(state.revision),
-            value(state.content.deleted),
-            value(annotation.source.as_str()),
-            value(annotation.score),
-            value(annotation.author.0),
-            value(annotation.last_edited_by.0),
-            value(annotation.created_at),
-            value(annotation.updated_at),
-        ]);
+        insert.values_panic(row(annotation)?);
     }
     let same_place = "annotation.task_id = excluded.task_id AND annotation.slot = excluded.slot";
     let known =
         OnConflict::column(Column::Id).update_columns(CHANGING).action_and_where(Expr::cust(same_place)).to_owned();
     let written = conn.execute(insert.on_conflict(known)).await?.rows_affected();
     Ok(written == annotations.len() as u64)
+}
+
+/// Adds annotations whose ids the server made just now.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn insert_all(conn: &impl Conn, annotations: &[Annotation]) -> Result<(), RepoError> {
+    let rows = annotations.iter().map(row).collect::<Result<_, RepoError>>()?;
+    sql::insert_all(conn, Entity, COLUMNS, rows).await
+}
+
+const COLUMNS: [Column; 20] = [
+    Column::Id,
+    Column::TaskId,
+    Column::Slot,
+    Column::ProjectId,
+    Column::AssetId,
+    Column::Kind,
+    Column::Tool,
+    Column::Label,
+    Column::Geometry,
+    Column::Attributes,
+    Column::VersionVector,
+    Column::LastDots,
+    Column::Revision,
+    Column::Deleted,
+    Column::Source,
+    Column::Score,
+    Column::AuthorId,
+    Column::LastEditedBy,
+    Column::CreatedAt,
+    Column::UpdatedAt,
+];
+
+fn row(annotation: &Annotation) -> Result<[Expr; 20], RepoError> {
+    let state = &annotation.state;
+    Ok([
+        value(annotation.id.0),
+        value(annotation.task.0),
+        value(annotation.slot),
+        value(annotation.project.0),
+        value(annotation.asset.map(|asset| asset.0)),
+        value(annotation.kind.as_str()),
+        value(annotation.tool.clone()),
+        value(state.content.label.clone()),
+        value(to_json(&state.content.geometry)?),
+        value(to_json(&state.content.attributes)?),
+        value(to_json(&state.vector)?),
+        value(to_json(&state.last_dots)?),
+        value(state.revision),
+        value(state.content.deleted),
+        value(annotation.source.as_str()),
+        value(annotation.score),
+        value(annotation.author.0),
+        value(annotation.last_edited_by.0),
+        value(annotation.created_at),
+        value(annotation.updated_at),
+    ])
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, RepoError> {
@@ -361,20 +376,72 @@ pub async fn count_labels(
     task: TaskId,
     deltas: &BTreeMap<String, i32>,
 ) -> Result<(), RepoError> {
+    let moving: Vec<_> =
+        deltas.iter().filter(|(_, delta)| **delta != 0).map(|(label, delta)| (task, label, *delta)).collect();
+    if moving.is_empty() { Ok(()) } else { move_labels(conn, project, &moving).await }
+}
+
+async fn move_labels(conn: &impl Conn, project: ProjectId, deltas: &[(TaskId, &String, i32)]) -> Result<(), RepoError> {
     use task_label::Column as C;
     let mut insert = Query::insert();
     insert.into_table(task_label::Entity).columns([C::TaskId, C::Label, C::ProjectId, C::Annotations]);
-    let moving: Vec<_> = deltas.iter().filter(|(_, delta)| **delta != 0).collect();
-    if moving.is_empty() {
-        return Ok(());
-    }
-    for (label, delta) in &moving {
-        insert.values_panic([value(task.0), value((*label).clone()), value(project.0), value(**delta)]);
+    for (task, label, delta) in deltas {
+        insert.values_panic([value(task.0), value((*label).clone()), value(project.0), value(*delta)]);
     }
     let sum = Expr::cust("task_label.annotations + excluded.annotations");
     let known = OnConflict::columns([C::TaskId, C::Label]).value(C::Annotations, sum).to_owned();
     conn.execute(insert.on_conflict(known)).await?;
     Ok(())
+}
+
+/// Adds the numbers of live annotations, by task and label; to those that are counted for the task already.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn add_labels(
+    conn: &impl Conn,
+    project: ProjectId,
+    counts: &HashMap<TaskId, BTreeMap<String, i32>>,
+) -> Result<(), RepoError> {
+    let mut moving = Vec::new();
+    for (task, labels) in counts {
+        for (label, count) in labels {
+            moving.push((*task, label, *count));
+        }
+    }
+    for moving in moving.chunks(sql::BOUND_VALUES / 4) {
+        move_labels(conn, project, moving).await?;
+    }
+    Ok(())
+}
+
+/// How many live annotations each task has, those of all its slots together.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn label_counts(conn: &impl Conn, tasks: &[TaskId]) -> Result<HashMap<TaskId, i64>, RepoError> {
+    use task_label::Column as C;
+    let select = Query::select()
+        .column(C::TaskId)
+        .expr_as(Expr::cust("CAST(sum(annotations) AS bigint)"), "n")
+        .from(task_label::Entity)
+        .and_where(C::TaskId.is_in(tasks.iter().map(|id| id.0)))
+        .group_by_col(C::TaskId)
+        .to_owned();
+    let rows = conn.query_all(&select).await?;
+    rows.iter().map(|row| Ok((TaskId(row.try_get("", "task_id")?), row.try_get("", "n")?))).collect()
+}
+
+/// The live annotations of tasks, in all their slots, by id.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn live_of_tasks(conn: &impl Conn, tasks: &[TaskId]) -> Result<Vec<Annotation>, RepoError> {
+    let select = Entity::find()
+        .filter_by(Column::TaskId.is_in(tasks.iter().map(|id| id.0)).and(Column::Deleted.eq(false)))
+        .order_by(Column::Id, Order::Asc)
+        .to_owned();
+    sql::all::<Model, _>(conn, &select).await
 }
 
 /// The tools with a live annotation in a slot.

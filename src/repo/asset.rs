@@ -1,6 +1,6 @@
 //! Stored objects: what was declared when the upload was asked for, and what the bytes turned out to be.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use entity::{
     asset::{Column, Entity, Model},
@@ -210,6 +210,87 @@ pub async fn find_ready(
         }
     }
     Ok(ready)
+}
+
+/// A READY asset as data sets find it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// As its uploader called it.
+    pub file_name: String,
+    /// SHA-256 of its bytes, hexadecimal, in lower case.
+    pub sha256: String,
+    /// MIME type.
+    pub content_type: String,
+    /// What annotations of it are held against.
+    pub asset: TaskAsset,
+}
+
+/// The READY assets of a project with one of these hashes or names, oldest first.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_named(
+    conn: &impl Conn,
+    project: ProjectId,
+    hashes: &HashSet<String>,
+    names: &HashSet<&str>,
+) -> Result<Vec<Named>, RepoError> {
+    let mut found = Vec::new();
+    let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
+    let names: Vec<&str> = names.iter().copied().collect();
+    for (column, texts) in [(Column::Sha256, hashes), (Column::FileName, names)] {
+        for texts in texts.chunks(sql::BOUND_VALUES - 2) {
+            let select = Entity::find()
+                .filter_by(Column::ProjectId.eq(project.0).and(column.is_in(texts.iter().copied())))
+                .and_where(sql::is(Column::State, AssetState::Ready.as_str()))
+                .order_by(Column::Id, Order::Asc)
+                .to_owned();
+            for asset in sql::all::<Model, Asset>(conn, &select).await? {
+                found.push(named(asset));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn named(asset: Asset) -> Named {
+    Named {
+        file_name: asset.file_name,
+        sha256: asset.sha256.unwrap_or_default(),
+        content_type: asset.content_type.unwrap_or_default(),
+        asset: TaskAsset {
+            id: asset.id,
+            media_type: asset.media_type,
+            width_px: asset.width_px,
+            height_px: asset.height_px,
+            storage_key: asset.storage_key,
+        },
+    }
+}
+
+/// The assets of tasks, in the order of each.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn named_of_tasks(conn: &impl Conn, tasks: &[TaskId]) -> Result<HashMap<TaskId, Vec<Named>>, RepoError> {
+    let select = Entity::find()
+        .into_query()
+        .column((task_asset::Entity, task_asset::Column::TaskId))
+        .inner_join(
+            task_asset::Entity,
+            Expr::col((task_asset::Entity, task_asset::Column::AssetId)).equals((Entity, Column::Id)),
+        )
+        .and_where(task_asset::Column::TaskId.is_in(tasks.iter().map(|id| id.0)))
+        .order_by((task_asset::Entity, task_asset::Column::TaskId), Order::Asc)
+        .order_by((task_asset::Entity, task_asset::Column::Position), Order::Asc)
+        .to_owned();
+    let mut found: HashMap<TaskId, Vec<Named>> = HashMap::new();
+    for row in conn.query_all(&select).await? {
+        let task = TaskId(row.try_get("", "task_id")?);
+        let asset: Asset = <Model as sea_orm::FromQueryResult>::from_query_result(&row, "")?.try_into()?;
+        found.entry(task).or_default().push(named(asset));
+    }
+    Ok(found)
 }
 
 /// Points a pending asset to the bytes that arrived for it, unless it moved on since it was read: whether it was.

@@ -11,7 +11,7 @@ use std::{
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, Query};
 
-use crate::repo::Conn;
+use crate::repo::{Conn, RepoError};
 
 /// The offset tests move; everything else about the clock is in the database.
 #[derive(Debug)]
@@ -45,6 +45,15 @@ impl Clock {
     pub fn process_now(&self) -> DateTime<Utc> {
         (Utc::now() + TimeDelta::microseconds(self.offset_us.load(Ordering::Relaxed))).trunc_subsecs(6)
     }
+}
+
+/// The time now, for rows that a batch makes at once.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn read(conn: &impl Conn) -> Result<DateTime<Utc>, RepoError> {
+    let select = Query::select().expr_as(now(conn), "at").to_owned();
+    Ok(conn.query_one(&select).await?.ok_or(RepoError::NotFound)?.try_get("", "at")?)
 }
 
 /// SQL for the time now.

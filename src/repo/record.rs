@@ -1,5 +1,7 @@
 //! A task as data sets carry it: what every format writes and reads, and what an export takes from the database.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -107,4 +109,28 @@ pub struct RecordAnnotation {
     /// Who made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<RecordPerson>,
+}
+
+/// What could not be carried over: a sentence, and how often it happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses(BTreeMap<&'static str, u64>);
+
+impl Losses {
+    /// Counts one more of what `sentence` says: `rotations of boxes: the box around is given`.
+    pub fn add(&mut self, sentence: &'static str) {
+        *self.0.entry(sentence).or_default() += 1;
+    }
+
+    /// As people read them: `3 × rotations of boxes: the box around is given`.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        self.0.iter().map(|(sentence, times)| format!("{times} × {sentence}")).collect()
+    }
+
+    /// Takes over what `other` counts.
+    pub fn join(&mut self, other: &Self) {
+        for (sentence, times) in &other.0 {
+            *self.0.entry(sentence).or_default() += times;
+        }
+    }
 }

@@ -30,6 +30,20 @@ pub(super) fn visible(scope: Scope, project: impl ColumnTrait) -> Condition {
     Condition::all().add(project.in_subquery(memberships))
 }
 
+/// Only rows of projects that `scope` manages.
+pub(super) fn managed(scope: Scope, project: impl ColumnTrait) -> Condition {
+    if scope.admin {
+        return Condition::all();
+    }
+    let memberships = Query::select()
+        .column(member::Column::ProjectId)
+        .from(member::Entity)
+        .and_where(Expr::col(member::Column::UserId).eq(scope.user.0))
+        .and_where(Expr::col(member::Column::Role).eq(Role::Manager.as_str()))
+        .to_owned();
+    Condition::all().add(project.in_subquery(memberships))
+}
+
 /// Blind labeling: where several people label each task, somebody who is exactly an annotator sees of a slot's work only
 /// what is in a slot they hold, handed in, or have reserved for them. The columns name the row's project, task and slot.
 /// [`crate::live::Sight`] says the same of events.

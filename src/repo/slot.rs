@@ -1,6 +1,6 @@
 //! The places of tasks. Written only under the task's lock.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::task_slot::{Column, Entity, Model};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        ids::{TaskId, UserId},
+        ids::{ProjectId, TaskId, UserId},
         words::SlotState,
     },
     repo::{
@@ -100,6 +100,54 @@ pub async fn of_tasks(conn: &impl Conn, tasks: &[TaskId]) -> Result<HashMap<Task
         slots.entry(slot.task).or_default().push(slot);
     }
     Ok(slots)
+}
+
+/// The next tasks of a project behind `after` with a slot in one of these states, by id.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn tasks_with(
+    conn: &impl Conn,
+    project: ProjectId,
+    states: &[SlotState],
+    after: Option<TaskId>,
+    limit: u64,
+) -> Result<Vec<TaskId>, RepoError> {
+    let mut tasks = BTreeSet::new();
+    // A walk along the index for each: of several states together none is in the order of ids.
+    for state in states {
+        let mut select = Query::select();
+        select
+            .distinct()
+            .column(Column::TaskId)
+            .from(Entity)
+            .and_where(Column::ProjectId.eq(project.0))
+            .and_where(Column::State.eq(state.as_str()))
+            .order_by(Column::TaskId, Order::Asc)
+            .limit(limit);
+        if let Some(after) = after {
+            select.and_where(Column::TaskId.gt(after.0));
+        }
+        for row in conn.query_all(&select).await? {
+            tasks.insert(TaskId(row.try_get("", "task_id")?));
+        }
+    }
+    Ok(tasks.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
+}
+
+/// How many tasks of a project have a slot in one of these states.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn count_tasks(conn: &impl Conn, project: ProjectId, states: &[SlotState]) -> Result<u64, RepoError> {
+    let select = Query::select()
+        .expr_as(Expr::cust("count(DISTINCT task_id)"), "n")
+        .from(Entity)
+        .and_where(Column::ProjectId.eq(project.0))
+        .and_where(Column::State.is_in(states.iter().map(|state| state.as_str())))
+        .to_owned();
+    let n: i64 = conn.query_one(&select).await?.ok_or(RepoError::NotFound)?.try_get("", "n")?;
+    Ok(n.unsigned_abs())
 }
 
 /// The slots of a locked task, each held against heartbeats too until the transaction ends.

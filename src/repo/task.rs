@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        ids::{AssetId, ProjectId, TaskId, TemplateId, UserId},
+        ids::{AssetId, JobId, ProjectId, TaskId, TemplateId, UserId},
         words::{SlotState, TaskState},
     },
     repo::{
@@ -47,6 +47,8 @@ pub struct Task {
     pub data: serde_json::Value,
     /// The event stream its events go to.
     pub stream: i32,
+    /// Whether there are suggestions for whoever first claims a slot of it.
+    pub suggested: bool,
     /// The fence of its last review.
     pub review_epoch: i32,
     /// Who reviews it.
@@ -82,6 +84,7 @@ impl TryFrom<Model> for Task {
             round: row.round,
             data: row.data,
             stream: row.stream,
+            suggested: row.suggested,
             review_epoch: row.review_epoch,
             reviewer: row.reviewer_id.map(UserId),
             review_expires_at: row.review_expires_at,
@@ -110,17 +113,23 @@ pub struct NewTask {
     pub priority: i32,
     /// The event stream its events go to.
     pub stream: i32,
+    /// Whether there are suggestions for whoever first claims a slot of it.
+    pub suggested: bool,
 }
 
 /// What all tasks of one batch share.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Batch {
     /// Whose they are.
     pub project: ProjectId,
     /// The template version they keep.
     pub template: TemplateId,
-    /// Slots of each.
-    pub overlap: i32,
+    /// Where they stand.
+    pub state: TaskState,
+    /// Where the slots of each stand, by number.
+    pub slots: Vec<SlotState>,
+    /// The import that hides them until it is done.
+    pub hidden_by: Option<JobId>,
     /// Who makes them.
     pub by: UserId,
 }
@@ -129,7 +138,7 @@ pub struct Batch {
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn insert(conn: &impl Conn, batch: Batch, new: Vec<NewTask>) -> Result<Vec<TaskId>, RepoError> {
+pub async fn insert(conn: &impl Conn, batch: &Batch, new: Vec<NewTask>) -> Result<Vec<TaskId>, RepoError> {
     let mut insert = Query::insert();
     insert.into_table(Entity).columns([
         Column::Id,
@@ -145,6 +154,8 @@ pub async fn insert(conn: &impl Conn, batch: Batch, new: Vec<NewTask>) -> Result
         Column::ReviewEpoch,
         Column::Expiries,
         Column::OpenConflicts,
+        Column::ImportJob,
+        Column::Suggested,
         Column::CreatedBy,
         Column::CreatedAt,
         Column::UpdatedAt,
@@ -159,7 +170,7 @@ pub async fn insert(conn: &impl Conn, batch: Batch, new: Vec<NewTask>) -> Result
             value(batch.project.0),
             value(batch.template.0),
             value(task.external_id.clone()),
-            value(TaskState::Queued.as_str()),
+            value(batch.state.as_str()),
             value(task.priority),
             value(1),
             value(1),
@@ -168,6 +179,8 @@ pub async fn insert(conn: &impl Conn, batch: Batch, new: Vec<NewTask>) -> Result
             value(0),
             value(0),
             value(0),
+            value(batch.hidden_by.map(|job| job.0)),
+            value(task.suggested),
             value(batch.by.0),
             clock::now(conn),
             clock::now(conn),
@@ -196,7 +209,7 @@ async fn insert_assets(conn: &impl Conn, tasks: &[NewTask]) -> Result<(), RepoEr
     sql::insert_all(conn, task_asset::Entity, [C::TaskId, C::Position, C::AssetId], rows).await
 }
 
-async fn insert_slots(conn: &impl Conn, batch: Batch, tasks: &[NewTask]) -> Result<(), RepoError> {
+async fn insert_slots(conn: &impl Conn, batch: &Batch, tasks: &[NewTask]) -> Result<(), RepoError> {
     use task_slot::Column as C;
     let columns = [
         C::TaskId,
@@ -211,14 +224,14 @@ async fn insert_slots(conn: &impl Conn, batch: Batch, tasks: &[NewTask]) -> Resu
     ];
     let mut rows = Vec::new();
     for (place, task) in (0_i64..).zip(tasks) {
-        for number in 1..=batch.overlap {
+        for (number, state) in (1_i32..).zip(&batch.slots) {
             rows.push([
                 value(task.id.0),
                 value(number),
                 value(batch.project.0),
-                value(SlotState::Free.as_str()),
+                value(state.as_str()),
                 value(1),
-                value(true),
+                value(batch.hidden_by.is_none()),
                 value(task.priority),
                 // Microseconds plus the place in the batch: the order of creation, also within one statement.
                 clock::now_us_plus(conn, place),
@@ -243,6 +256,23 @@ pub async fn find(conn: &impl Conn, scope: Scope, id: TaskId) -> Result<Option<T
 /// [`RepoError`] of the database.
 pub async fn find_all(conn: &impl Conn, scope: Scope, ids: &[TaskId]) -> Result<HashMap<TaskId, Task>, RepoError> {
     let select = of_scope(scope).and_where(Column::Id.is_in(ids.iter().map(|id| id.0))).to_owned();
+    let tasks: Vec<Task> = sql::all::<Model, _>(conn, &select).await?;
+    Ok(tasks.into_iter().map(|task| (task.id, task)).collect())
+}
+
+/// Tasks of a project by id, but those a running import hides: for what the server does by itself.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_shown(
+    conn: &impl Conn,
+    project: ProjectId,
+    ids: &[TaskId],
+) -> Result<HashMap<TaskId, Task>, RepoError> {
+    let select = shown()
+        .and_where(Column::ProjectId.eq(project.0))
+        .and_where(Column::Id.is_in(ids.iter().map(|id| id.0)))
+        .to_owned();
     let tasks: Vec<Task> = sql::all::<Model, _>(conn, &select).await?;
     Ok(tasks.into_iter().map(|task| (task.id, task)).collect())
 }
@@ -370,6 +400,51 @@ pub async fn write_version(conn: &impl Conn, task: &Task) -> Result<(), RepoErro
         .to_owned();
     conn.execute(&update).await?;
     Ok(())
+}
+
+/// What an import shows at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The task.
+    pub task: TaskId,
+    /// Its stream.
+    pub stream: i32,
+    /// Where it stands.
+    pub state: TaskState,
+}
+
+/// Shows hidden tasks of an import, oldest first, at most `limit`; their free slots are handed out from now on.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn show_hidden(conn: &impl Conn, job: JobId, limit: u64) -> Result<Vec<Shown>, RepoError> {
+    let hidden = Query::select()
+        .column(Column::Id)
+        .from(Entity)
+        .and_where(Column::ImportJob.eq(job.0))
+        .order_by(Column::Id, Order::Asc)
+        .limit(limit)
+        .to_owned();
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::ImportJob, None::<Uuid>)
+        .value(Column::UpdatedAt, clock::now(conn))
+        .and_where(Column::Id.in_subquery(hidden))
+        .returning(Query::returning().columns([Column::Id, Column::Stream, Column::State]))
+        .to_owned();
+    let rows = conn.query_all(&update).await?;
+    let shown = rows.iter().map(|row| {
+        let state = word(&row.try_get::<String>("", "state")?)?;
+        Ok(Shown { task: TaskId(row.try_get("", "id")?), stream: row.try_get("", "stream")?, state })
+    });
+    let shown: Vec<Shown> = shown.collect::<Result<_, RepoError>>()?;
+    let slots = Query::update()
+        .table(task_slot::Entity)
+        .value(task_slot::Column::Claimable, true)
+        .and_where(task_slot::Column::TaskId.is_in(shown.iter().map(|shown| shown.task.0)))
+        .to_owned();
+    conn.execute(&slots).await?;
+    Ok(shown)
 }
 
 /// All tasks but those a running import still hides.

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use entity::template::{Column, Entity, Model};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryTrait, sea_query::ExprTrait};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, QueryTrait,
+    sea_query::{ExprTrait, Order},
+};
 
 use crate::{
     domain::{
@@ -93,6 +96,17 @@ pub async fn insert(conn: &impl Conn, by: UserId, new: NewTemplate) -> Result<Te
     .returning_all()
     .to_owned();
     sql::one::<Model, _>(conn, &insert).await?.ok_or(RepoError::NotFound)
+}
+
+/// The tools of all versions of a project's template, those of the newest first.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn all_tools(conn: &impl Conn, project: ProjectId) -> Result<Vec<Tool>, RepoError> {
+    let select =
+        Entity::find().filter_by(Column::ProjectId.eq(project.0)).order_by(Column::Version, Order::Desc).to_owned();
+    let templates = sql::all::<Model, Template>(conn, &select).await?;
+    Ok(templates.into_iter().flat_map(|template| template.tools).collect())
 }
 
 /// Those of `ids` the asker may see.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use entity::user::{Column, Entity, Model};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, QueryTrait,
-    sea_query::{Expr, ExprTrait, Query},
+    sea_query::{Expr, ExprTrait, Order, Query},
 };
 use uuid::Uuid;
 
@@ -124,6 +124,19 @@ pub async fn update(conn: &impl Conn, id: UserId, changes: UserChanges) -> Resul
         update.value(Column::PasswordHash, hash);
     }
     sql::one::<Model, User>(conn, &update).await
+}
+
+/// The admin who has been one for longest, of those that are not disabled.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn first_admin(conn: &impl Conn) -> Result<Option<User>, RepoError> {
+    let select = Entity::find()
+        .filter_by(Column::Admin.eq(true).and(Column::Disabled.eq(false)))
+        .order_by(Column::Id, Order::Asc)
+        .limit(1)
+        .to_owned();
+    sql::one::<Model, _>(conn, &select).await
 }
 
 /// The user with this address.

@@ -2,8 +2,6 @@
 
 use std::{collections::HashMap, time::Instant};
 
-use serde_json::json;
-
 pub use crate::service::edit_batch::{AnnotationEdit, EditAction, EditResult, NewAnnotation};
 use crate::{
     domain::{
@@ -18,7 +16,7 @@ use crate::{
         canvas::{self, Canvas, Texts},
         edit_batch::{Accepted, Batch},
         labeling_session, lease,
-        locked::Locked,
+        locked::{self, Locked},
         validate,
     },
 };
@@ -152,11 +150,7 @@ async fn write_about(
         let Some(annotation) = annotations.get(&revision.annotation) else { continue };
         let is_deleted = revision.content.deleted;
         let event = if is_deleted { EventType::AnnotationDeleted } else { EventType::AnnotationSaved };
-        let payload = json!({
-            "annotation": revision.annotation.to_string(), "revision": revision.number,
-            "slot": annotation.slot, "outcome": revision.outcome,
-        });
-        changes.task(event, task, payload);
+        changes.task(event, task, locked::saved_payload(annotation, revision));
     }
     Ok(changes.append(txn).await?)
 }

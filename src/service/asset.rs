@@ -1,16 +1,16 @@
 //! Uploads: asked for, sent past the API to a signed URL, then checked; and reading what is stored.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use uuid::Uuid;
 
-pub use crate::service::signed_url::Permit;
+pub use crate::service::signed_url::{FileId, Permit};
 use crate::{
     backend::storage::{ByteStream, StorageError},
     domain::{
-        ids::{AssetId, ProjectId},
+        ids::{AssetId, JobId, ProjectId},
         limits,
         permission::Action,
         text,
@@ -19,7 +19,7 @@ use crate::{
     repo::{
         Conn, asset as repo,
         asset::{Asset, Completion, Declared, NewAsset},
-        member, project,
+        job, member, project,
     },
     service::{
         App, ServiceError, Viewer, asset_facts,
@@ -79,7 +79,7 @@ pub async fn request_uploads(
         .map(|(index, file)| new_asset(project.id, &format!("files[{index}]"), file))
         .collect::<Result<Vec<_>, _>>()?;
     let uploads = assets.iter().map(|asset| {
-        let (url, expires_at) = urls.sign(Permit::Write, asset.id, app.db.clock().process_now());
+        let (url, expires_at) = urls.sign(Permit::Write, FileId::Asset(asset.id), app.db.clock().process_now());
         Upload { asset: asset.id, url, content_type: asset.declared.content_type.clone(), expires_at }
     });
     let uploads = uploads.collect();
@@ -115,8 +115,8 @@ fn new_asset(project: ProjectId, field: &str, file: UploadFile) -> Result<NewAss
 /// A request for a file with what its signature says.
 #[derive(Clone, Debug)]
 pub struct SignedRequest<'a> {
-    /// Which file.
-    pub asset: AssetId,
+    /// Whose bytes.
+    pub file: FileId,
     /// What the URL claims to allow.
     pub permit: Permit,
     /// Until when, in seconds since 1970.
@@ -130,7 +130,7 @@ pub struct SignedRequest<'a> {
 /// # Errors
 /// [`ServiceError::Forbidden`] for a wrong or expired signature, [`ServiceError::Transition`] once completed,
 /// [`ServiceError::TooLarge`] for more bytes than announced, [`ServiceError::Unavailable`] for a full disk.
-#[tracing::instrument(skip_all, fields(asset.id = %request.asset))]
+#[tracing::instrument(skip_all, fields(file.id = %request.file))]
 pub async fn receive(app: &App, request: SignedRequest<'_>, body: ByteStream) -> Result<(), ServiceError> {
     let completed = || ServiceError::transition("asset", "the upload is completed; its bytes cannot change any more");
     let mut asset = signed(app, &request).await?;
@@ -156,36 +156,78 @@ fn storage_key(project: ProjectId, asset: AssetId) -> String {
     format!("{project}/{asset}/{}", Uuid::now_v7().simple())
 }
 
-async fn signed(app: &App, request: &SignedRequest<'_>) -> Result<Asset, ServiceError> {
+async fn must_be_signed(app: &App, request: &SignedRequest<'_>) -> Result<(), ServiceError> {
     let now = app.db.clock().process_now();
-    if !app.urls().await?.allows(request.permit, request.asset, request.expires, request.signature, now) {
-        return Err(ServiceError::Forbidden("the URL's signature is wrong or has expired; ask for a new URL"));
+    if app.urls().await?.allows(request.permit, request.file, request.expires, request.signature, now) {
+        return Ok(());
     }
-    let asset = repo::find_signed(&app.db, request.asset).await?;
-    asset.ok_or_else(|| ServiceError::not_found("asset", "asset"))
+    Err(ServiceError::Forbidden("the URL's signature is wrong or has expired; ask for a new URL"))
+}
+
+async fn signed(app: &App, request: &SignedRequest<'_>) -> Result<Asset, ServiceError> {
+    must_be_signed(app, request).await?;
+    let missing = || ServiceError::not_found("asset", "asset");
+    let FileId::Asset(id) = request.file else { return Err(missing()) };
+    repo::find_signed(&app.db, id).await?.ok_or_else(missing)
 }
 
 /// A stored object about to be read.
 #[derive(Clone, Debug)]
 pub struct Download {
-    /// The asset.
-    pub asset: Asset,
+    /// What to call it.
+    pub file_name: String,
+    /// MIME type, where it is known.
+    pub content_type: Option<String>,
+    /// Tells its bytes from others.
+    pub tag: String,
     /// Its bytes in all.
     pub size_bytes: u64,
+    key: String,
 }
 
 /// Finds what a read URL names.
 ///
 /// # Errors
 /// [`ServiceError::Forbidden`] for a wrong or expired signature, [`ServiceError::NotFound`] when there are no bytes.
-#[tracing::instrument(skip_all, fields(asset.id = %request.asset))]
+#[tracing::instrument(skip_all, fields(file.id = %request.file))]
 pub async fn open(app: &App, request: SignedRequest<'_>) -> Result<Download, ServiceError> {
+    if let FileId::Job(id) = request.file {
+        must_be_signed(app, &request).await?;
+        return open_job_file(app, id, request.permit).await;
+    }
     let asset = signed(app, &request).await?;
     if asset.state != AssetState::Ready {
         return Err(ServiceError::not_found("asset", "asset"));
     }
-    let size_bytes = asset.size_bytes.unwrap_or_default().unsigned_abs();
-    Ok(Download { asset, size_bytes })
+    Ok(Download {
+        file_name: asset.file_name,
+        content_type: asset.content_type,
+        tag: asset.sha256.unwrap_or_default(),
+        size_bytes: asset.size_bytes.unwrap_or_default().unsigned_abs(),
+        key: asset.storage_key,
+    })
+}
+
+async fn open_job_file(app: &App, id: JobId, permit: Permit) -> Result<Download, ServiceError> {
+    let missing = || ServiceError::not_found("file of a job", "job");
+    let job = job::find(&app.db, id).await?.ok_or_else(missing)?;
+    let (key, what) = match permit {
+        Permit::Errors => (job.errors_key, "errors"),
+        Permit::Read | Permit::Write | Permit::Result => (job.result_key, "result"),
+    };
+    let key = key.ok_or_else(missing)?;
+    let size_bytes = app.storage.size(&key).await?;
+    // A key of ours ends like its file should be called.
+    let extension = key.rsplit_once('.').map_or("jsonl", |(_, extension)| extension);
+    let content_type = if extension == "json" { "application/json" } else { "application/x-ndjson" };
+    let file_name = format!("{id}-{what}.{extension}");
+    Ok(Download {
+        file_name,
+        content_type: Some(content_type.to_owned()),
+        tag: format!("{id}-{what}"),
+        size_bytes,
+        key,
+    })
 }
 
 /// The bytes of an opened object, all or those of `range`.
@@ -193,7 +235,46 @@ pub async fn open(app: &App, request: SignedRequest<'_>) -> Result<Download, Ser
 /// # Errors
 /// [`ServiceError::Unavailable`] when the storage is away.
 pub async fn read(app: &App, download: &Download, range: Option<Range<u64>>) -> Result<ByteStream, ServiceError> {
-    Ok(app.storage.read(&download.asset.storage_key, range).await?)
+    Ok(app.storage.read(&download.key, range).await?)
+}
+
+/// The bytes of a READY asset, for what the server does by itself.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] when it is not there any more, [`ServiceError::Unavailable`] when the storage is away.
+pub async fn bytes(app: &App, id: AssetId) -> Result<ByteStream, ServiceError> {
+    let missing = || ServiceError::not_found("READY asset", "source.assetId");
+    let asset = repo::find_signed(&app.db, id).await?.filter(|asset| asset.state == AssetState::Ready);
+    Ok(app.storage.read(&asset.ok_or_else(missing)?.storage_key, None).await?)
+}
+
+/// Stores one file of the operator's as an asset, without the detour over a URL; gives the asset as it was checked. A
+/// READY one of the same name and bytes is given instead.
+///
+/// # Errors
+/// As [`request_uploads`] and [`complete_uploads`].
+pub async fn store(
+    app: &App,
+    viewer: &Viewer,
+    project: ProjectId,
+    file: UploadFile,
+    body: ByteStream,
+) -> Result<Asset, ServiceError> {
+    if let Some(sha256) = &file.sha256 {
+        let (hashes, names) = (HashSet::from([sha256.to_lowercase()]), HashSet::new());
+        let known = repo::find_named(&app.db, project, &hashes, &names).await?;
+        if let Some(known) = known.into_iter().find(|known| known.file_name == file.file_name) {
+            let known = repo::find_all(&app.db, viewer.scope(), &[known.asset.id]).await?.remove(&known.asset.id);
+            return known.ok_or_else(|| ServiceError::not_found("asset", "asset"));
+        }
+    }
+    let limit = file.size_bytes.unsigned_abs();
+    let upload = request_uploads(app, viewer, project, vec![file]).await?.pop();
+    let id = upload.ok_or_else(|| ServiceError::not_found("asset", "asset"))?.asset;
+    let asset = repo::find_signed(&app.db, id).await?.ok_or_else(|| ServiceError::not_found("asset", "asset"))?;
+    app.storage.put(&asset.storage_key, body, limit).await?;
+    let completed = complete_uploads(app, viewer, vec![id]).await?.pop();
+    completed.ok_or_else(|| ServiceError::not_found("asset", "asset"))
 }
 
 /// A URL under which the bytes of a READY asset can be read for a while; the caller has seen the asset.
@@ -204,7 +285,7 @@ pub async fn read_url(app: &App, asset: &Asset) -> Result<Option<String>, Servic
     if asset.state != AssetState::Ready {
         return Ok(None);
     }
-    Ok(Some(app.urls().await?.sign(Permit::Read, asset.id, app.db.clock().process_now()).0))
+    Ok(Some(app.urls().await?.sign(Permit::Read, FileId::Asset(asset.id), app.db.clock().process_now()).0))
 }
 
 /// Checks what was uploaded: READY when size, hash and type are what was announced, REJECTED with the reason otherwise.

@@ -126,6 +126,16 @@ impl<'t> Canvas<'t> {
         Ok(Self { template, assets, own_text, texts })
     }
 
+    /// The canvas of a task that is not there yet.
+    pub(crate) fn made_of(
+        template: Arc<Template>,
+        assets: Arc<[TaskAsset]>,
+        own_text: Option<&'t str>,
+        texts: Texts,
+    ) -> Self {
+        Self { template, assets, own_text, texts }
+    }
+
     /// The tool of this name.
     pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
         self.template.tools.iter().find(|tool| tool.name == name)

@@ -26,7 +26,7 @@ use crate::{
         App, ServiceError, Viewer,
         locked::{self, Change, Locked, Written},
         project::no_project,
-        secret,
+        secret, suggested,
         validate::{self, must},
     },
 };
@@ -254,6 +254,9 @@ async fn begin_turn(
     locked::note(&mut changes, &task, *task_state, -1, None);
     let payload = locked::turn_payload(slot.number, true, Some(viewer.user.id), None);
     changes.task(EventType::SessionChanged, &task, payload);
+    if task.suggested && slot.lease_epoch == 1 {
+        suggested::copy(txn, &mut changes, &task, slot.number).await?;
+    }
     changes.append(txn).await?;
     Ok(Some(opened))
 }

@@ -148,6 +148,7 @@ impl ServiceError {
             Action::ChangeSettings => "changing settings takes a manager",
             Action::PublishTemplate => "publishing templates takes a manager",
             Action::ManageAssets => "managing assets takes a manager",
+            Action::RunJobs => "importing and exporting takes a manager",
             Action::ManageTasks => "managing tasks takes a manager",
             Action::ManageMembers => "managing members takes a manager",
             Action::ManageManagers => "managing managers takes an admin",

@@ -2,7 +2,11 @@
 
 use crate::{
     domain::limits,
-    repo::{Scope, access_token, sign_in, sign_in::SecretHash, user::User},
+    repo::{
+        Scope, access_token, sign_in,
+        sign_in::SecretHash,
+        user::{self, User},
+    },
     service::{
         App, ServiceError,
         secret::{self, Purpose},
@@ -16,10 +20,17 @@ pub struct Viewer {
     pub user: User,
     /// The hash of the secret the request carried.
     pub(crate) credential: SecretHash,
-    purpose: Purpose,
+    /// What the secret opens; none: the operator's own command, which carries none.
+    purpose: Option<Purpose>,
 }
 
 impl Viewer {
+    /// Somebody on whose behalf the operator of the machine acts, without a credential.
+    #[must_use]
+    pub fn operator(user: User) -> Self {
+        Self { user, credential: secret::hash(""), purpose: None }
+    }
+
     /// What the viewer may see.
     #[must_use]
     pub fn scope(&self) -> Scope {
@@ -54,7 +65,12 @@ pub async fn authenticate(app: &App, secret: &str) -> Result<Viewer, ServiceErro
 /// # Errors
 /// As [`authenticate`]: the credential may have ended since.
 pub async fn again(app: &App, viewer: &Viewer) -> Result<Viewer, ServiceError> {
-    by_credential(app, viewer.purpose, viewer.credential).await
+    let Some(purpose) = viewer.purpose else {
+        let user = user::find(&app.db, viewer.user.id).await?.ok_or(ENDED)?;
+        must_be_enabled(&user)?;
+        return Ok(Viewer::operator(user));
+    };
+    by_credential(app, purpose, viewer.credential).await
 }
 
 const ENDED: ServiceError = ServiceError::Unauthenticated("the token is unknown, expired or revoked");
@@ -75,7 +91,7 @@ async fn by_credential(app: &App, purpose: Purpose, credential: SecretHash) -> R
         }
         Purpose::Link => return Err(ENDED),
     };
-    Ok(Viewer { user, credential, purpose })
+    Ok(Viewer { user, credential, purpose: Some(purpose) })
 }
 
 /// A disabled user has no way in.

@@ -16,8 +16,18 @@ use crate::{
     },
     live::Changes,
     repo::{
-        Txn, assignment, assignment::Assignment, places, project::Project, session, session::Session, slot, slot::Slot,
-        task as task_repo, task::Task,
+        Txn,
+        annotation::{Annotation, Revision},
+        assignment,
+        assignment::Assignment,
+        places,
+        project::Project,
+        session,
+        session::Session,
+        slot,
+        slot::Slot,
+        task as task_repo,
+        task::Task,
     },
     service::{App, ServiceError, Viewer},
 };
@@ -287,6 +297,14 @@ pub(crate) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
 pub(crate) fn turn_payload(slot: i32, opened: bool, whose: Option<UserId>, reason: Option<&str>) -> serde_json::Value {
     let whose = whose.map(|user| user.to_string());
     json!({ "slot": slot, "opened": opened, "whose": whose, "reason": reason })
+}
+
+/// What an event says of a revision that was saved.
+pub(crate) fn saved_payload(annotation: &Annotation, revision: &Revision) -> serde_json::Value {
+    json!({
+        "annotation": revision.annotation.to_string(), "revision": revision.number,
+        "slot": annotation.slot, "outcome": revision.outcome,
+    })
 }
 
 /// What a task's new state says to counters and subscribers.

@@ -9,6 +9,7 @@ use crate::{
         annotation::{self, Annotation},
         asset::{self, Asset},
         assignment::{self, Assignment},
+        job::{self, Job},
         project::{self, Project},
         review::{self, Review},
         session::{self, Session},
@@ -45,6 +46,8 @@ pub enum Node {
     Annotation(Annotation),
     /// A slot's work at some version.
     Snapshot(Snapshot),
+    /// An import or an export of a project that the viewer manages.
+    Job(Job),
 }
 
 /// The visible ones among the things with these ids: one statement for each kind of id.
@@ -108,6 +111,11 @@ pub async fn find_all(app: &App, viewer: &Viewer, ids: &[AnyId]) -> Result<HashM
     if !snapshots.is_empty() {
         let rows = snapshot::find_visible(db, scope, &snapshots).await?;
         found.extend(rows.into_iter().map(|row| (AnyId::SnapshotId(row.id), Node::Snapshot(row))));
+    }
+    let jobs = of_kind(ids, |id| if let AnyId::JobId(id) = id { Some(id) } else { None });
+    if !jobs.is_empty() {
+        let rows = job::find_managed(db, scope, &jobs).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::JobId(row.id), Node::Job(row))));
     }
     Ok(found)
 }

@@ -1,11 +1,11 @@
-//! Signed URLs: whoever has one may read or write that one asset until it expires, without signing in. So a browser can
+//! Signed URLs: whoever has one may read or write that one file until it expires, without signing in. So a browser can
 //! show a picture, and an uploader can send bytes past the API.
 
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::domain::ids::AssetId;
+use crate::domain::ids::{AssetId, JobId};
 
 /// What a URL allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,13 +14,39 @@ pub enum Permit {
     Read,
     /// Sending the bytes, while the asset is PENDING.
     Write,
+    /// Reading what an export made.
+    Result,
+    /// Reading what was wrong with the file of an import.
+    Errors,
 }
 
 impl Permit {
-    fn as_str(self) -> &'static str {
+    /// As it stands in a URL.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Result => "result",
+            Self::Errors => "errors",
+        }
+    }
+}
+
+/// Whose bytes a URL is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileId {
+    /// An asset's.
+    Asset(AssetId),
+    /// A file that a job made.
+    Job(JobId),
+}
+
+impl std::fmt::Display for FileId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Asset(id) => id.fmt(f),
+            Self::Job(id) => id.fmt(f),
         }
     }
 }
@@ -43,41 +69,41 @@ impl Signer {
         Self { mac, files_url: format!("{public_url}/files") }
     }
 
-    /// A URL that allows `permit` on `asset`, and when it ends.
-    pub(crate) fn sign(&self, permit: Permit, asset: AssetId, now: DateTime<Utc>) -> (String, DateTime<Utc>) {
+    /// A URL that allows `permit` on `file`, and when it ends.
+    pub(crate) fn sign(&self, permit: Permit, file: FileId, now: DateTime<Utc>) -> (String, DateTime<Utc>) {
         let now = now.timestamp();
         let expires = match permit {
             Permit::Write => now + WRITE_SECONDS,
-            Permit::Read => (now / READ_SECONDS + 2) * READ_SECONDS,
+            Permit::Read | Permit::Result | Permit::Errors => (now / READ_SECONDS + 2) * READ_SECONDS,
         };
         let signature: String =
-            self.signature(permit, asset, expires).iter().map(|byte| format!("{byte:02x}")).collect();
+            self.signature(permit, file, expires).iter().map(|byte| format!("{byte:02x}")).collect();
         let url =
-            format!("{}/{asset}?permit={}&expires={expires}&signature={signature}", self.files_url, permit.as_str());
+            format!("{}/{file}?permit={}&expires={expires}&signature={signature}", self.files_url, permit.as_str());
         (url, DateTime::from_timestamp(expires, 0).unwrap_or_default())
     }
 
-    /// Whether `signature` (hexadecimal) allows `permit` on `asset` now.
+    /// Whether `signature` (hexadecimal) allows `permit` on `file` now.
     pub(crate) fn allows(
         &self,
         permit: Permit,
-        asset: AssetId,
+        file: FileId,
         expires: i64,
         signature: &str,
         now: DateTime<Utc>,
     ) -> bool {
         let bytes: Option<Vec<u8>> =
             (0..signature.len()).step_by(2).map(|at| u8::from_str_radix(signature.get(at..at + 2)?, 16).ok()).collect();
-        let fits = bytes.is_some_and(|bytes| self.message(permit, asset, expires).verify_slice(&bytes).is_ok());
+        let fits = bytes.is_some_and(|bytes| self.message(permit, file, expires).verify_slice(&bytes).is_ok());
         fits && now.timestamp() < expires
     }
 
-    fn signature(&self, permit: Permit, asset: AssetId, expires: i64) -> Vec<u8> {
-        self.message(permit, asset, expires).finalize().into_bytes().to_vec()
+    fn signature(&self, permit: Permit, file: FileId, expires: i64) -> Vec<u8> {
+        self.message(permit, file, expires).finalize().into_bytes().to_vec()
     }
 
-    fn message(&self, permit: Permit, asset: AssetId, expires: i64) -> Hmac<Sha256> {
-        self.mac.clone().chain_update(format!("{}\n{asset}\n{expires}", permit.as_str()))
+    fn message(&self, permit: Permit, file: FileId, expires: i64) -> Hmac<Sha256> {
+        self.mac.clone().chain_update(format!("{}\n{file}\n{expires}", permit.as_str()))
     }
 }
 
@@ -90,7 +116,7 @@ mod tests {
     #[test]
     fn a_signature_holds_for_its_asset_permit_and_time_only() {
         let signer = Signer::new(&[7; 32], "http://host");
-        let (asset, other) = (AssetId::generate(), AssetId::generate());
+        let [asset, other] = [AssetId::generate(), AssetId::generate()].map(FileId::Asset);
         let now = DateTime::from_timestamp(1_000_000, 0).unwrap();
         let (url, ends) = signer.sign(Permit::Read, asset, now);
         let signature = url.rsplit_once("signature=").unwrap().1;

@@ -18,10 +18,10 @@ use crate::{
     repo::{
         Txn, asset, assignment, member, project, slot, task as repo,
         task::{Batch, Task, TaskChanges},
-        template,
     },
     service::{
         App, ServiceError, Viewer,
+        import::current_template,
         locked::{self as places, life},
         project::no_project,
         task_input,
@@ -56,17 +56,21 @@ pub async fn create(
     must(standing, Action::ManageTasks)?;
     validate::must_be_open(&project, "projectId")?;
     let assets = task_input::assets_of(&tasks)?;
-    let template = template::find_version(&txn, project.id, project.template_version).await?;
-    let template = template
-        .ok_or_else(|| ServiceError::transition("projectId", "the project has no template yet; publish one first"))?;
+    let template = current_template(&txn, &project).await?;
     let ready = asset::find_ready(&txn, project.id, &assets).await?;
     let new = task_input::check(&project, &ready, tasks)?;
     let order: Vec<(TaskId, Option<String>)> = new.iter().map(|task| (task.id, task.external_id.clone())).collect();
     let external_ids: Vec<String> = order.iter().filter_map(|(_, external_id)| external_id.clone()).collect();
     let streams: HashMap<TaskId, i32> = new.iter().map(|task| (task.id, task.stream)).collect();
-    let batch = Batch { project: project.id, template: template.id, overlap: project.overlap, by: viewer.user.id };
-
-    let added = repo::insert(&txn, batch, new).await?;
+    let batch = Batch {
+        project: project.id,
+        template: template.id,
+        state: TaskState::Queued,
+        slots: vec![SlotState::Free; project.overlap.unsigned_abs() as usize],
+        hidden_by: None,
+        by: viewer.user.id,
+    };
+    let added = repo::insert(&txn, &batch, new).await?;
     let known = if external_ids.is_empty() {
         HashMap::new()
     } else {

@@ -57,23 +57,33 @@ pub(super) fn check(
     for (index, task) in tasks.into_iter().enumerate() {
         let at = |name: &str| format!("tasks[{index}].{name}");
         check_assets(project, ready, &task, &at("assetIds"))?;
-        let data = check_data(task.data, &at("data"))?;
-        let external_id = task.external_id.map(|id| text::name(&id, limits::EXTERNAL_ID_CHARS)).transpose();
-        let external_id = external_id.map_err(|error| ServiceError::invalid(at("externalId"), error))?;
-        if let Some(id) = &external_id
+        let task = check_one(project, task, at)?;
+        if let Some(id) = &task.external_id
             && !external_ids.insert(id.clone())
         {
             return Err(ServiceError::invalid(at("externalId"), format!("{id:?} stands in this request twice")));
         }
-        if task.assets.is_empty() && !has_own_text(project.media_type, &data) {
-            return Err(ServiceError::invalid(at("assetIds"), "a task needs an asset, or data.text in a TEXT project"));
-        }
-        let priority = check_priority(task.priority.unwrap_or(0), &at("priority"))?;
-        let id = TaskId::generate();
-        let stream = stream_of(id, project.streams);
-        new.push(NewTask { id, external_id, assets: task.assets, data, priority, stream });
+        new.push(task);
     }
     Ok(new)
+}
+
+/// Checks one task, whose assets are known to suit; `at` says where a member of it stands in the input.
+pub(super) fn check_one(
+    project: &Project,
+    task: TaskInput,
+    at: impl Fn(&str) -> String,
+) -> Result<NewTask, ServiceError> {
+    let data = check_data(task.data, &at("data"))?;
+    let external_id = task.external_id.map(|id| text::name(&id, limits::EXTERNAL_ID_CHARS)).transpose();
+    let external_id = external_id.map_err(|error| ServiceError::invalid(at("externalId"), error))?;
+    if task.assets.is_empty() && !has_own_text(project.media_type, &data) {
+        return Err(ServiceError::invalid(at("assetIds"), "a task needs an asset, or data.text in a TEXT project"));
+    }
+    let priority = check_priority(task.priority.unwrap_or(0), &at("priority"))?;
+    let id = TaskId::generate();
+    let stream = stream_of(id, project.streams);
+    Ok(NewTask { id, external_id, assets: task.assets, data, priority, stream, suggested: false })
 }
 
 fn check_assets(
@@ -98,7 +108,7 @@ fn check_assets(
 }
 
 /// Whether an asset that shows `asset` can be labeled in a project of `project` tasks; frames of a video are pictures.
-fn suits(project: MediaType, asset: MediaType) -> bool {
+pub(super) fn suits(project: MediaType, asset: MediaType) -> bool {
     match project {
         MediaType::ImageText => matches!(asset, MediaType::Image | MediaType::Text),
         MediaType::Video => matches!(asset, MediaType::Video | MediaType::Image),

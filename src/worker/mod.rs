@@ -1,13 +1,15 @@
 //! What the server does by itself, beside requests: loops that do one round of a use case, wait, and begin again. A round
 //! that fails is logged and tried again. Every replica runs them all; rows that one holds the others pass over.
 
+pub mod jobs;
+
 use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
 use crate::{
     domain::limits,
-    service::{App, ServiceError, upkeep},
+    service::{App, ServiceError, job, upkeep},
 };
 
 /// Runs every loop until `stopped` says so; a round that runs then is finished.
@@ -16,7 +18,15 @@ pub async fn run(app: Arc<App>, stopped: watch::Receiver<bool>) {
         every("reaper", limits::REAP_INTERVAL, stopped.clone(), || upkeep::reap(&app)),
         every("reconciler", limits::RECONCILE_INTERVAL, stopped.clone(), || upkeep::reconcile(&app)),
         every("survey", limits::SURVEY_INTERVAL, stopped.clone(), || upkeep::survey(&app)),
+        every("sweeper", limits::RECONCILE_INTERVAL, stopped.clone(), || sweep(&app)),
+        jobs::run(app.clone(), stopped.clone()),
     );
+}
+
+/// Deletes what cancelled and failed imports left.
+async fn sweep(app: &App) -> Result<(), ServiceError> {
+    while job::sweep(app).await? > 0 {}
+    Ok(())
 }
 
 async fn every<F>(name: &'static str, pause: Duration, mut stopped: watch::Receiver<bool>, round: impl Fn() -> F)

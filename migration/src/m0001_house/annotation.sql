@@ -30,6 +30,14 @@ CREATE INDEX annotation_task ON annotation (task_id, id);
 CREATE INDEX annotation_created ON annotation (project_id, created_at);
 CREATE INDEX annotation_asset ON annotation (asset_id) WHERE asset_id IS NOT NULL;
 
+-- Annotations that an import found for a task, copied into each slot when it is first leased. `annotations` is an array of
+-- objects: assetId (32 hexadecimal digits or null), tool, label, geometry, attributes, source, score.
+CREATE TABLE task_suggestion (
+  task_id uuid PRIMARY KEY REFERENCES task (id) ON DELETE CASCADE,
+  by_user uuid NOT NULL REFERENCES "user" (id),
+  annotations jsonb NOT NULL
+);
+
 -- Each accepted dot (vector_epoch, actor, counter) is one row, so that a repeated edit is recognised for ever.
 CREATE TABLE annotation_revision (
   annotation_id uuid NOT NULL REFERENCES annotation (id) ON DELETE CASCADE,

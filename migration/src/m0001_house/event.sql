@@ -42,6 +42,8 @@ CREATE TABLE job (
   project_id uuid NOT NULL REFERENCES project (id) ON DELETE CASCADE,
   kind text NOT NULL CONSTRAINT job_kind CHECK (kind IN ('IMPORT', 'EXPORT')),
   state text NOT NULL CONSTRAINT job_state CHECK (state IN ('QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED')),
+  -- What an import does now. Once it shows its tasks it cannot be cancelled any more.
+  step text CONSTRAINT job_step CHECK (step IN ('VALIDATE', 'WRITE', 'SHOW')),
   parameters jsonb NOT NULL,
   done bigint NOT NULL,
   total bigint,
@@ -57,6 +59,8 @@ CREATE TABLE job (
   ended_at timestamptz
 );
 CREATE INDEX job_project ON job (project_id, id);
+-- One import of a project at a time: a second one would take the hidden tasks of the first for known ones.
+CREATE UNIQUE INDEX job_import ON job (project_id) WHERE kind = 'IMPORT' AND state = 'RUNNING';
 CREATE INDEX job_waiting ON job (created_at) WHERE state IN ('QUEUED', 'RUNNING');
 
 CREATE TABLE job_checkpoint (

@@ -65,4 +65,5 @@ CREATE TABLE asset (
 );
 CREATE INDEX asset_project ON asset (project_id, id);
 CREATE INDEX asset_file_name ON asset (project_id, file_name);
+CREATE INDEX asset_sha256 ON asset (project_id, sha256) WHERE sha256 IS NOT NULL;
 CREATE INDEX asset_pending ON asset (created_at) WHERE state = 'PENDING';

@@ -19,7 +19,10 @@ CREATE TABLE task (
   quarantine_reason text,
   open_conflicts integer NOT NULL,
   agreement double precision,
+  -- Hides the task until its import has written all of them.
   import_job uuid,
+  -- Whether `task_suggestion` holds annotations for whoever first claims a slot of it.
+  suggested boolean NOT NULL DEFAULT false,
   created_by uuid NOT NULL REFERENCES "user" (id),
   created_at timestamptz NOT NULL,
   updated_at timestamptz NOT NULL,

@@ -18,6 +18,7 @@ use crate::{
         annotation::{self, Annotation, AnnotationFilter, Revision},
         asset::{self, Asset, PlacedAsset},
         assignment::{self, Assignment},
+        job::{self, Job},
         member::{self, Member},
         snapshot::{self, Snapshot},
         template::{self, Template},
@@ -57,6 +58,8 @@ lists! {
     TemplatesOfProject(ProjectId, i32) -> Template = template::pages;
     /// Assets of a project.
     AssetsOfProject(ProjectId, Uuid) -> Asset = asset::pages_of_projects;
+    /// Jobs of a project.
+    JobsOfProject(ProjectId, Uuid) -> Job = job::pages;
     /// Assets of a task, in order.
     AssetsOfTask(TaskId, i32) -> PlacedAsset = asset::pages_of_tasks;
     /// Turns on the slots of a task.
@@ -122,6 +125,8 @@ pub(in crate::graphql) enum Children {
     Templates(ProjectId),
     /// Assets of a project.
     ProjectAssets(ProjectId),
+    /// Jobs of a project.
+    Jobs(ProjectId),
     /// Assets of a task.
     TaskAssets(TaskId),
     /// Turns on the slots of a task.
@@ -144,13 +149,14 @@ impl Loader<CountOf> for Batches {
 
     async fn load(&self, keys: &[CountOf]) -> Result<HashMap<CountOf, Option<u64>>, ApiError> {
         let (mut members, mut templates, mut assets, mut task_assets) = (vec![], vec![], vec![], vec![]);
-        let mut assignments = vec![];
+        let (mut assignments, mut jobs) = (vec![], vec![]);
         let (mut annotations, mut revisions, mut snapshots) = (vec![], vec![], vec![]);
         for CountOf(children) in keys {
             match children {
                 Children::Members(project) => members.push(*project),
                 Children::Templates(project) => templates.push(*project),
                 Children::ProjectAssets(project) => assets.push(*project),
+                Children::Jobs(project) => jobs.push(*project),
                 Children::TaskAssets(task) => task_assets.push(*task),
                 Children::Assignments(task) => assignments.push(*task),
                 Children::Annotations(task, filter) => annotations.push((*filter, *task)),
@@ -166,6 +172,8 @@ impl Loader<CountOf> for Batches {
         found.extend(templates.into_iter().map(|(id, count)| (CountOf(Children::Templates(id)), count)));
         let assets = asset::counts_of_projects(db, &assets).await?;
         found.extend(assets.into_iter().map(|(id, count)| (CountOf(Children::ProjectAssets(id)), count)));
+        let jobs = job::counts(db, &jobs).await?;
+        found.extend(jobs.into_iter().map(|(id, count)| (CountOf(Children::Jobs(id)), count)));
         let task_assets = asset::counts_of_tasks(db, &task_assets).await?;
         found.extend(task_assets.into_iter().map(|(id, count)| (CountOf(Children::TaskAssets(id)), count)));
         let assignments = assignment::counts(db, &assignments).await?;

@@ -11,8 +11,8 @@ use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 
 use async_graphql::dataloader::{DataLoader, Loader};
 pub(super) use children::{
-    AnnotationsOf, AssetsOfProject, AssetsOfTask, AssignmentsOfTask, Children, CountOf, MembersOfProject, RevisionsOf,
-    SnapshotsOf, TemplatesOfProject,
+    AnnotationsOf, AssetsOfProject, AssetsOfTask, AssignmentsOfTask, Children, CountOf, JobsOfProject,
+    MembersOfProject, RevisionsOf, SnapshotsOf, TemplatesOfProject,
 };
 pub(super) use rows::{AsOf, CountersOf, CurrentTemplate, EmailOf, PayloadOf, ReviewsOf, RoleIn, SlotsOf, StatsOf};
 pub(super) use standstill::Waiting;

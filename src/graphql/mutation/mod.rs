@@ -3,6 +3,7 @@
 mod annotation;
 mod asset;
 mod identity;
+mod job;
 mod labeling;
 mod project;
 mod review;
@@ -20,4 +21,5 @@ pub(super) struct Mutation(
     labeling::LabelingMutation,
     review::ReviewMutation,
     annotation::AnnotationMutation,
+    job::JobMutation,
 );

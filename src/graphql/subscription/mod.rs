@@ -7,10 +7,13 @@ use crate::{
     graphql::{
         context::{Ctx, id},
         error::ApiError,
-        types::{event::Event, scalars::EventCursor, words::EventType},
+        types::{event::Event, job::Job, scalars::EventCursor, words::EventType},
     },
     repo::Conn,
-    service::event::{self, Follow},
+    service::{
+        event::{self, Follow},
+        job,
+    },
 };
 
 /// Following, over the socket at `/graphql/ws` (graphql-transport-ws). A subscription has one field.
@@ -47,5 +50,17 @@ impl Subscription {
         let told = event::follow(app.clone(), viewer, follow).await?;
         let event = move |told| Event::told(project, app.db.clock().process_now(), told);
         Ok(told.map(move |told| Ok(event(told?))).boxed())
+    }
+
+    /// How a job stands, now and whenever that changes; completes once it has ended. Managers. Codes: `UNAUTHENTICATED`,
+    /// `NOT_FOUND`, `FORBIDDEN`, `BAD_USER_INPUT`.
+    async fn job_progress(
+        &self,
+        ctx: &Context<'_>,
+        job_id: ID,
+    ) -> Result<BoxStream<'static, Result<Job, ApiError>>, ApiError> {
+        let (app, viewer) = (ctx.shared_app(), ctx.viewer()?.clone());
+        let jobs = job::follow(app, viewer, id("jobId", &job_id)?).await?;
+        Ok(jobs.map(|job| Ok(Job(job?))).boxed())
     }
 }

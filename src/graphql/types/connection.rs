@@ -31,6 +31,7 @@ pub(in crate::graphql) mod list {
     pub(in crate::graphql) const TEMPLATES: List = List("templates");
     pub(in crate::graphql) const MEMBERS: List = List("members");
     pub(in crate::graphql) const ASSETS: List = List("assets");
+    pub(in crate::graphql) const JOBS: List = List("jobs");
     pub(in crate::graphql) const TASK_ASSETS: List = List("task-assets");
     pub(in crate::graphql) const ASSIGNMENTS: List = List("assignments");
     pub(in crate::graphql) const ANNOTATIONS: List = List("annotations");

@@ -5,6 +5,7 @@ pub(super) mod asset;
 pub(super) mod connection;
 pub(super) mod event;
 pub(super) mod geometry;
+pub(super) mod job;
 pub(super) mod kind;
 pub(super) mod node;
 pub(super) mod project;

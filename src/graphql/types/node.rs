@@ -8,6 +8,7 @@ use crate::{
     graphql::types::{
         annotation::Annotation,
         asset::Asset,
+        job::Job,
         project::Project,
         review::{Assignment, Review},
         session::LabelingSession,
@@ -35,6 +36,7 @@ pub(in crate::graphql) enum Node {
     Review(Review),
     Annotation(Annotation),
     Snapshot(Snapshot),
+    Job(Job),
 }
 
 impl From<node::Node> for Node {
@@ -51,6 +53,7 @@ impl From<node::Node> for Node {
             node::Node::Review(review) => Self::Review(Review(review)),
             node::Node::Annotation(annotation) => Self::Annotation(Annotation(annotation)),
             node::Node::Snapshot(snapshot) => Self::Snapshot(Snapshot(snapshot)),
+            node::Node::Job(job) => Self::Job(Job(job)),
         }
     }
 }

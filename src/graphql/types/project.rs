@@ -11,12 +11,13 @@ use crate::{
         context::Ctx,
         error::ApiError,
         loader::{
-            AssetsOfProject, Children, CountersOf, CurrentTemplate, MembersOfProject, RoleIn, StatsOf,
+            AssetsOfProject, Children, CountersOf, CurrentTemplate, JobsOfProject, MembersOfProject, RoleIn, StatsOf,
             TemplatesOfProject,
         },
         types::{
             asset::Asset,
             connection::{Page, Total, arguments, connection, list},
+            job::Job,
             scalars::SafeInt,
             template::Template,
             user::Member,
@@ -24,7 +25,7 @@ use crate::{
         },
     },
     repo,
-    service::project,
+    service::{job, project},
 };
 
 /// One labeling effort: its members, its template, its settings, its tasks.
@@ -132,6 +133,23 @@ impl Project {
         let slice = ctx.loaders().get(AssetsOfProject(self.0.id, page)).await?;
         let total = Total::Of(Children::ProjectAssets(self.0.id));
         Ok(connection(list::ASSETS, slice, total, |asset| asset.id.0, Asset))
+    }
+
+    /// Its imports and exports, oldest first; managers.
+    async fn jobs(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Job>, ApiError> {
+        let page = arguments(first, after, last, before).parse(list::JOBS)?;
+        let role = if ctx.viewer()?.user.admin { None } else { ctx.loaders().find(RoleIn(self.0.id)).await? };
+        job::must_see_jobs(ctx.viewer()?, role)?;
+        let slice = ctx.loaders().get(JobsOfProject(self.0.id, page)).await?;
+        let total = Total::Of(Children::Jobs(self.0.id));
+        Ok(connection(list::JOBS, slice, total, |job| job.id.0, Job))
     }
 
     /// How many tasks are in each state; all states are listed.

@@ -369,3 +369,65 @@ pub(in crate::graphql) enum NoTaskReason {
     /// That very task is not to be had.
     NotAvailable,
 }
+
+/// How a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::JobState")]
+pub(in crate::graphql) enum JobState {
+    /// Waits for a server to take it up.
+    Queued,
+    /// Is being done.
+    Running,
+    /// Done.
+    Succeeded,
+    /// Ended by a fault; `message` says which.
+    Failed,
+    /// Ended by somebody.
+    Cancelled,
+}
+
+/// What an import does, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::JobStep")]
+pub(in crate::graphql) enum JobStep {
+    /// Reads the whole file, and writes nothing.
+    Validate,
+    /// Writes the tasks, hidden.
+    Write,
+    /// Shows them; from here on it cannot be cancelled.
+    Show,
+}
+
+/// A format of data sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::DatasetFormat")]
+pub(in crate::graphql) enum DatasetFormat {
+    /// One task a line, nothing lost.
+    Jsonl,
+    /// COCO instances: pictures, categories, boxes and outlines in one JSON document.
+    Coco,
+}
+
+/// What an import does with the annotations of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::PreAnnotationUse")]
+pub(in crate::graphql) enum PreAnnotationUse {
+    /// Leaves them out.
+    Ignore,
+    /// Whoever first claims a slot finds them there and goes on from them.
+    Preannotate,
+    /// Takes them for accepted work.
+    Accept,
+}
+
+/// Which results of a task an export takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::OverlapExport")]
+pub(in crate::graphql) enum OverlapExport {
+    /// Those accepted; without review, those handed in.
+    Accepted,
+    /// Of those the one of the lowest slot.
+    First,
+    /// Those handed in, judged or not.
+    All,
+}

@@ -1,0 +1,123 @@
+//! Making annotations of suggestions: as if somebody had drawn them, by the same rules, in one write.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use crate::{
+    domain::{
+        edit::{self, Change, Content, Edit, EditHash, Outcome, Stored},
+        ids::{AnnotationId, ProjectId, TaskId, UserId},
+        version_vector::VersionVector,
+        words::{EditOutcome, EventType},
+    },
+    live::Changes,
+    repo::{
+        Txn,
+        annotation::{self, Annotation, Revision},
+        suggestion::{self, Suggestion},
+        task::Task,
+    },
+    service::{ServiceError, locked},
+};
+
+/// Names the import as the author of edits in version vectors.
+const ACTOR: &str = "import";
+
+/// Where suggestions are made annotations.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) project: ProjectId,
+    pub(crate) task: TaskId,
+    /// The slot's number.
+    pub(crate) slot: i32,
+}
+
+/// Annotations that are to be written, of any number of tasks.
+#[derive(Default)]
+pub(crate) struct Made {
+    annotations: Vec<Annotation>,
+    revisions: Vec<Revision>,
+    /// How the numbers of live annotations move, by label.
+    labels: HashMap<TaskId, BTreeMap<String, i32>>,
+}
+
+impl Made {
+    /// Adds an annotation at `place`.
+    pub(crate) fn add(&mut self, place: Place, suggestion: Suggestion, by: UserId, at: DateTime<Utc>) {
+        let asset = suggestion.asset();
+        let Suggestion { tool, label, geometry, attributes, source, score, .. } = suggestion;
+        let kind = geometry.kind();
+        let content = Content { label: label.clone(), geometry, attributes, deleted: false };
+        let said = json!({
+            "tool": tool, "label": label, "geometry": content.geometry, "attributes": content.attributes,
+        });
+        let edit = Edit {
+            actor: ACTOR.to_owned(),
+            base: VersionVector::first(),
+            change: Change::Create(content),
+            hash: EditHash::of(&json!({ "import": said })),
+        };
+        // What it says was checked before, all of the file together.
+        let Outcome::Applied { state, fields } = edit::decide(None, None, &edit, |_| Ok(())) else { return };
+        let id = AnnotationId::generate();
+        self.revisions.push(Revision {
+            annotation: id,
+            number: state.revision,
+            dot: edit.dot(),
+            hash: edit.hash,
+            outcome: EditOutcome::Applied,
+            fields: fields.iter().map(ToString::to_string).collect(),
+            content: state.content.clone(),
+            vector: state.vector.clone(),
+            by: Some(by),
+            at,
+        });
+        *self.labels.entry(place.task).or_default().entry(label).or_default() += 1;
+        let Place { project, task, slot } = place;
+        let state: Stored<_> = state;
+        self.annotations.push(Annotation {
+            id,
+            task,
+            slot,
+            project,
+            asset,
+            kind,
+            tool,
+            state,
+            source,
+            score,
+            author: by,
+            last_edited_by: by,
+            created_at: at,
+            updated_at: at,
+        });
+    }
+
+    /// Writes them all.
+    pub(crate) async fn write(&self, txn: &Txn, project: ProjectId) -> Result<(), ServiceError> {
+        annotation::insert_all(txn, &self.annotations).await?;
+        annotation::insert_revisions(txn, &self.revisions).await?;
+        Ok(annotation::add_labels(txn, project, &self.labels).await?)
+    }
+}
+
+/// Copies the suggestions of a task into a slot that is leased for the first time; its events go to `changes`.
+///
+/// # Errors
+/// [`ServiceError`] of the database.
+pub(crate) async fn copy(txn: &Txn, changes: &mut Changes, task: &Task, slot: i32) -> Result<(), ServiceError> {
+    let (by, suggestions) = suggestion::of_task(txn, task.id).await?;
+    let place = Place { project: task.project, task: task.id, slot };
+    let mut made = Made::default();
+    for suggestion in suggestions {
+        made.add(place, suggestion, by, task.updated_at);
+    }
+    made.write(txn, task.project).await?;
+    for (annotation, revision) in made.annotations.iter().zip(&made.revisions) {
+        let payload = locked::saved_payload(annotation, revision);
+        changes.task(EventType::AnnotationSaved, task, payload);
+    }
+    Ok(())
+}
