@@ -9,6 +9,8 @@
     reason = "a panic is how a bench fails"
 )]
 
+#[path = "loads/data_set.rs"]
+mod data_set;
 #[path = "loads/label_cycle.rs"]
 mod label_cycle;
 #[path = "support/measure.rs"]
@@ -48,6 +50,9 @@ async fn main() {
     }
     if wanted("queue") {
         label_cycle::queues().await;
+    }
+    if wanted("dataset") {
+        data_set::run().await;
     }
 }
 

@@ -164,6 +164,19 @@ impl Client {
         request.send().await.unwrap().json().await.unwrap()
     }
 
+    /// Uploads one file; gives its asset's id.
+    pub(crate) async fn upload_file(&self, project: &str, name: &str, content_type: &str, bytes: Vec<u8>) -> Value {
+        let request = "mutation($i: RequestUploadsInput!) { requestUploads(input: $i) { uploads { assetId url } } }";
+        let complete = "mutation($i: CompleteUploadsInput!) { completeUploads(input: $i) { assets { state } } }";
+        let file = json!({ "fileName": name, "contentType": content_type, "sizeBytes": bytes.len() });
+        let asked = self.send(request, json!({ "i": { "projectId": project, "files": [file] } })).await;
+        let upload = &asked["data"]["requestUploads"]["uploads"][0];
+        let sent = self.http.put(upload["url"].as_str().expect("a URL is given")).body(bytes).send().await.unwrap();
+        assert_eq!(sent.status(), 204);
+        self.send(complete, json!({ "i": { "assetIds": [upload["assetId"]] } })).await;
+        upload["assetId"].clone()
+    }
+
     async fn upload(&self, project: &Value, count: usize) -> Vec<Value> {
         self.upload_all(project, "page.txt", "text/plain", b"hello", count).await
     }

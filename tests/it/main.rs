@@ -27,17 +27,20 @@ mod claim_load;
 mod claim_queue;
 mod claim_races;
 mod command_line;
+mod dataset_round_trip;
 mod error_docs;
 mod event_replay;
 mod event_streams;
 mod event_subscriptions;
 mod faults_hangup;
+mod faults_import;
 mod faults_kill;
 mod field_coverage;
 mod file_downloads;
 mod graphql_over_http_audit;
 mod http_behaviour;
 mod http_operation;
+mod job_import;
 mod lease_life;
 mod page_walks;
 mod project_settings;
@@ -83,17 +86,20 @@ fn main() -> ExitCode {
         claim_queue::trials(),
         claim_races::trials(),
         command_line::trials(),
+        dataset_round_trip::trials(),
         error_docs::trials(),
         event_replay::trials(),
         event_streams::trials(),
         event_subscriptions::trials(),
         faults_hangup::trials(),
+        faults_import::trials(),
         faults_kill::trials(),
         field_coverage::trials(),
         file_downloads::trials(),
         graphql_over_http_audit::trials(),
         http_behaviour::trials(),
         http_operation::trials(),
+        job_import::trials(),
         lease_life::trials(),
         page_walks::trials(),
         project_settings::trials(),

@@ -3,6 +3,7 @@
 mod answer;
 mod app;
 pub(crate) mod coverage;
+mod dataset;
 mod events;
 mod http;
 pub(crate) mod labeling;
@@ -26,6 +27,7 @@ use std::{future::Future, pin::Pin, process::ExitCode};
 
 pub(crate) use answer::Answer;
 pub(crate) use app::{Database, TestApp};
+pub(crate) use dataset::{data, file_of, lines_of};
 pub(crate) use events::{assert_positions_are_gap_free, event_types, events_of};
 pub(crate) use http::read;
 use libtest_mimic::{Arguments, Trial};
