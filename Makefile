@@ -6,6 +6,7 @@
 
 graphiql := assets/graphiql/dist/licences.txt
 node_tools := tests/node/node_modules/.package-lock.json
+python_tools := tests/python/.venv/requirements.txt
 
 .PHONY: help
 help: ## List the targets
@@ -14,7 +15,7 @@ help: ## List the targets
 .PHONY: setup
 setup: ## Install what building and testing need (asks before apt-get), fetch all dependencies
 	@scripts/setup
-	@$(MAKE) --silent $(graphiql) $(node_tools)
+	@$(MAKE) --silent $(graphiql) $(node_tools) $(python_tools)
 	@cargo fetch --locked
 
 .PHONY: run
@@ -54,3 +55,9 @@ $(graphiql): assets/graphiql/package-lock.json assets/graphiql/collect.mjs scrip
 $(node_tools): tests/node/package-lock.json
 	npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund
 	@touch $@
+
+# The copy of the list is what says that the folder is whole; it is the last thing to be put there.
+$(python_tools): tests/python/requirements.txt
+	python3 -m venv --clear tests/python/.venv
+	tests/python/.venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --requirement $<
+	@cp $< $@

@@ -174,6 +174,12 @@ pub const TASK_DATA_BYTES: usize = 256 * 1024;
 pub const EXTERNAL_ID_CHARS: usize = 500;
 /// Smallest and largest priority.
 pub const PRIORITY: std::ops::RangeInclusive<i32> = -1_000_000..=1_000_000;
+/// Bytes of one record of a data set: a line of JSONL; of COCO, a picture with its annotations.
+pub const RECORD_BYTES: usize = 32 * 1024 * 1024;
+/// Categories of a COCO file: as many as a template can have labels.
+pub const CATEGORIES: usize = TOOLS * LABELS;
+/// How deep the brackets of a data set in JSON may nest.
+pub const JSON_NESTING: usize = 127;
 /// Years of a time that a client sends: what both databases can hold.
 pub const YEARS: std::ops::RangeInclusive<i32> = 0..=9_999;
 

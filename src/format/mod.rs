@@ -5,6 +5,7 @@
 //! A new format is one file here and one line in [`of`].
 
 pub mod coco;
+mod json;
 pub mod jsonl;
 
 use std::{
@@ -45,16 +46,17 @@ pub trait Format: fmt::Debug + Send + Sync {
     fn write(&self, out: Box<dyn Write + Send>, scratch: &Path, about: About) -> io::Result<Box<dyn Writer>>;
 }
 
-/// The records of a file, in the order in which they become tasks.
+/// The records of a file, in the order in which they become tasks. After an error there is nothing more.
 pub trait Reader: Iterator<Item = io::Result<Read>> + Send {
     /// What was met so far that a record cannot carry.
     fn losses(&self) -> &Losses;
 }
 
-/// One record as it was found.
+/// One record as it was found; one with several faults comes once for each of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Read {
-    /// Where it begins: the line in a file of lines; else the record's number. From 1.
+    /// Where it begins: the line in a file of lines; else the record's number. From 1; 0 for a fault of what belongs to
+    /// no record.
     pub line: u64,
     /// What it says, or what is wrong with it.
     pub record: Result<Record, Fault>,
@@ -63,7 +65,8 @@ pub struct Read {
 /// Why a record cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Where in the record: `slots[0].annotations[2].geometry`; empty: the record as a whole.
+    /// Where in the record, or in a file that is one document: `slots[0].annotations[2].geometry`,
+    /// `annotations[7].bbox`; empty: the record as a whole.
     pub field: String,
     /// What is wrong; lowercase, no full stop.
     pub message: String,

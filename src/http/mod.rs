@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod error;
 mod files;
+mod formats;
 mod graphql;
 mod health;
 mod log;
@@ -107,6 +108,7 @@ impl Server {
 fn router(server: Arc<Server>) -> Router {
     let compressed = Router::new()
         .route("/graphql", any(graphql::handle))
+        .route("/formats/jsonl.schema.json", get(formats::jsonl_schema))
         .merge(pages::router(&server))
         .layer(CompressionLayer::new());
     let routes = Router::new()

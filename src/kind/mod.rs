@@ -19,7 +19,7 @@ use serde_json::Value;
 
 pub use bounding_box::BoundingBox;
 pub use classification::Classification;
-pub use polygon::Polygon;
+pub use polygon::{Polygon, PolygonPart};
 pub use text_span::TextSpan;
 
 use crate::domain::template::Tool;

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    domain::words::{AnnotationSource, SlotState},
+    domain::{
+        limits,
+        words::{AnnotationSource, SlotState},
+    },
     kind::Geometry,
 };
 
@@ -17,9 +20,11 @@ use crate::{
 pub struct Record {
     /// The id the task has elsewhere, unique in its project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::EXTERNAL_ID_CHARS))]
     pub external_id: Option<String>,
     /// Higher is handed out first.
     #[serde(default)]
+    #[schemars(range(min = *limits::PRIORITY.start(), max = *limits::PRIORITY.end()))]
     pub priority: i32,
     /// What the labeling UI wants to know about the task.
     #[serde(default)]
@@ -37,18 +42,22 @@ pub struct Record {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordAsset {
     /// As its uploader called it.
+    #[schemars(length(min = 1, max = limits::FILE_NAME_CHARS))]
     pub file_name: String,
     /// SHA-256 of its bytes, hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = "^[0-9A-Fa-f]{64}$"))]
     pub sha256: Option<String>,
     /// MIME type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// Pixels across, after EXIF orientation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub width: Option<u32>,
     /// Pixels down, after EXIF orientation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub height: Option<u32>,
 }
 
@@ -57,10 +66,13 @@ pub struct RecordAsset {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordSlot {
     /// From 1.
+    #[schemars(range(min = 1))]
     pub number: i32,
     /// From 1; how often the work was sent back, and one more.
+    #[schemars(range(min = 1))]
     pub round: i32,
     /// ACCEPTED or SUBMITTED.
+    #[schemars(extend("enum" = ["ACCEPTED", "SUBMITTED"]))]
     pub state: SlotState,
     /// Who handed it in; none when it was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,6 +117,7 @@ pub struct RecordAnnotation {
     pub source: Option<AnnotationSource>,
     /// How sure its source was, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1))]
     pub score: Option<f64>,
     /// Who made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

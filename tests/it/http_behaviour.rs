@@ -166,6 +166,7 @@ async fn every_route_has_the_security_headers(database: Database) {
         "/graphiql",
         "/graphiql/nothing",
         "/schema.graphql",
+        "/formats/jsonl.schema.json",
         "/graphql",
         "/healthz",
         "/readyz",

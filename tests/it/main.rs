@@ -37,6 +37,8 @@ mod faults_import;
 mod faults_kill;
 mod field_coverage;
 mod file_downloads;
+mod format_coco;
+mod format_jsonl;
 mod graphql_over_http_audit;
 mod http_behaviour;
 mod http_operation;
@@ -96,6 +98,8 @@ fn main() -> ExitCode {
         faults_kill::trials(),
         field_coverage::trials(),
         file_downloads::trials(),
+        format_coco::trials(),
+        format_jsonl::trials(),
         graphql_over_http_audit::trials(),
         http_behaviour::trials(),
         http_operation::trials(),
