@@ -216,7 +216,8 @@ impl Import {
         annotation: RecordAnnotation,
         losses: &mut Losses,
     ) -> Result<Suggestion, Wrong> {
-        let RecordAnnotation { asset, tool, label, geometry, attributes, source, score, .. } = annotation;
+        let RecordAnnotation { asset, tool, label, geometry, mut attributes, source, score, .. } = annotation;
+        let is_ours = tool.is_some();
         let (tool, geometry) = match tool {
             Some(name) => {
                 let no_tool = || Wrong::at("tool", format!("the template has no tool \"{name}\""));
@@ -231,6 +232,16 @@ impl Import {
             message,
         };
         let place = canvas.place(tool.kind, asked).map_err(wrong)?;
+        if !is_ours {
+            // Other programs write attributes of their own.
+            attributes.retain(|name, _| {
+                let known = tool.attributes.iter().any(|attribute| attribute.name == *name);
+                if !known {
+                    losses.add("attributes that the tool does not have: left out");
+                }
+                known
+            });
+        }
         let Value::Object(attributes) = canonical(Value::Object(attributes)) else {
             return Err(Wrong::at("attributes", "must be a JSON object"));
         };

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Database, Media, Project, TestApp, assert_counters, file_of, lines_of, on_both_databases, on_one_database,
-    wait_until,
+    Database, Media, Project, TestApp, assert_counters, file_of, lines_of, on_both_databases, wait_until,
 };
 
 on_both_databases![
@@ -14,8 +13,9 @@ on_both_databases![
     accepted_annotations_are_there_as_accepted_work,
     a_known_external_id_is_left_as_it_is,
     a_cancelled_import_leaves_nothing,
+    at_most_a_hundred_faults_are_listed,
+    no_task_is_seen_or_claimed_before_all_are_written,
 ];
-on_one_database![sqlite: at_most_a_hundred_faults_are_listed, postgres: no_task_is_seen_or_claimed_before_all_are_written];
 
 /// A record of a text.
 fn text(id: &str, text: &str) -> Value {
@@ -108,7 +108,8 @@ async fn a_file_with_anything_wrong_imports_nothing_and_says_what(database: Data
         ),
         (
             "an attribute that the tool has not",
-            with(json!({ "label": "cell", "geometry": span(3), "attributes": { "size": 3 } })).to_string(),
+            with(json!({ "tool": "Words", "label": "cell", "geometry": span(3), "attributes": { "size": 3 } }))
+                .to_string(),
             "slots[0].annotations[0].attributes.size",
         ),
         (

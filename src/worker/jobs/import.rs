@@ -123,16 +123,19 @@ fn send_all(format: &dyn Format, path: &Path, scratch: &Path, sender: &mpsc::Sen
     }
 }
 
-/// What is wrong with the file: at most [`limits::IMPORT_FAULTS`] are kept, all are counted.
+/// What is wrong with the file: at most [`limits::IMPORT_FAULTS`] are kept.
 #[derive(Default)]
 struct Errors {
     kept: Vec<(u64, String, String)>,
-    count: u64,
+    /// Records with at least one fault.
+    records: u64,
+    last: Option<u64>,
 }
 
 impl Errors {
     fn add(&mut self, line: u64, field: String, message: String) {
-        self.count += 1;
+        self.records += u64::from(self.last != Some(line));
+        self.last = Some(line);
         if self.kept.len() < limits::IMPORT_FAULTS {
             self.kept.push((line, field, message));
         }
@@ -163,7 +166,8 @@ async fn validate(work: &Work<'_>, import: &Import, source: &Source) -> Result<R
                 break;
             }
             Some(Sent::Failed(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                errors.add(1, String::new(), error.to_string());
+                // No record is at fault, but the file as a whole.
+                errors.add(0, String::new(), error.to_string());
                 break;
             }
             Some(Sent::Failed(error)) => return Err(error.into()),
@@ -196,7 +200,7 @@ async fn validate(work: &Work<'_>, import: &Import, source: &Source) -> Result<R
             }
         }
     }
-    Ok(if errors.count == 0 { Ok(Validated { records, losses }) } else { Err(errors) })
+    Ok(if errors.records == 0 { Ok(Validated { records, losses }) } else { Err(errors) })
 }
 
 /// Ends an import whose file is wrong: nothing was written, and the errors are kept in a file.
@@ -210,11 +214,17 @@ async fn refused(work: &Work<'_>, scratch: &Scratch, errors: Errors) -> Result<E
     drop(file);
     let key = format!("{}/{}/errors.jsonl", work.job.project, work.job.id);
     scratch::keep(work.app, &path, &key).await?;
-    let first = errors.kept.first().map(|(line, field, message)| {
-        if field.is_empty() { format!("line {line}: {message}") } else { format!("line {line}, {field}: {message}") }
+    // Line 0: what belongs to no record.
+    let first = errors.kept.first().map(|(line, field, message)| match (line, field.as_str()) {
+        (0, "") => message.clone(),
+        (0, field) => format!("{field}: {message}"),
+        (line, "") => format!("line {line}: {message}"),
+        (line, field) => format!("line {line}, {field}: {message}"),
     });
-    let count = errors.count;
-    let what = if count == 1 { "1 record is wrong".to_owned() } else { format!("{count} records are wrong") };
+    let what = match errors.records {
+        1 => "1 record is wrong".to_owned(),
+        count => format!("{count} records are wrong"),
+    };
     let message = format!("nothing was imported: {what}; {}", first.unwrap_or_default());
     Ok(End { state: JobState::Failed, message, result_key: None, errors_key: Some(key), losses: Vec::new() })
 }
