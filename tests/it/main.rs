@@ -46,6 +46,7 @@ mod job_import;
 mod lease_life;
 mod page_walks;
 mod project_settings;
+mod readme_tour;
 mod review_flow;
 mod rolling_migration;
 mod schema_migration;
@@ -107,6 +108,7 @@ fn main() -> ExitCode {
         lease_life::trials(),
         page_walks::trials(),
         project_settings::trials(),
+        readme_tour::trials(),
         review_flow::trials(),
         rolling_migration::trials(),
         schema_migration::trials(),
