@@ -205,6 +205,10 @@ pub async fn take(conn: &impl Conn, runner: &str, only: Option<JobId>) -> Result
     if let Some(id) = only {
         pick.and_where(Column::Id.eq(id.0));
     }
+    // There is nothing nearly always: that is found out without a write.
+    if conn.query_one(&pick).await?.is_none() {
+        return Ok(None);
+    }
     if !conn.is_sqlite() {
         pick.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     }
@@ -270,6 +274,19 @@ fn held_by(id: JobId, runner: &str) -> Expr {
     held.and(is(Column::State, JobState::Running.as_str()))
 }
 
+/// Writes what the format could not carry, if the runner still holds the job: whether it does.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn note_losses(conn: &impl Conn, id: JobId, runner: &str, losses: Vec<String>) -> Result<bool, RepoError> {
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::Losses, Value::from(losses))
+        .and_where(held_by(id, runner))
+        .to_owned();
+    Ok(conn.execute(&update).await?.rows_affected() == 1)
+}
+
 /// How a job ended.
 #[derive(Clone, Debug)]
 pub struct End {
@@ -281,8 +298,6 @@ pub struct End {
     pub result_key: Option<String>,
     /// Where the list of its errors is in the storage.
     pub errors_key: Option<String>,
-    /// What the format could not carry.
-    pub losses: Vec<String>,
 }
 
 /// Ends a job, if the runner still holds it: whether it did.
@@ -296,7 +311,6 @@ pub async fn end(conn: &impl Conn, id: JobId, runner: &str, end: End) -> Result<
         .value(Column::Message, end.message)
         .value(Column::ResultKey, end.result_key)
         .value(Column::ErrorsKey, end.errors_key)
-        .value(Column::Losses, Value::from(end.losses))
         .value(Column::EndedAt, clock::now(conn))
         .value(Column::Runner, None::<String>)
         .value(Column::RunnerExpiresAt, None::<DateTime<Utc>>)

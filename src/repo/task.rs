@@ -291,7 +291,7 @@ pub async fn lock_all(conn: &impl Conn, scope: Scope, ids: &[TaskId]) -> Result<
     Ok(tasks.into_iter().map(|task| (task.id, task)).collect())
 }
 
-/// The project's tasks with these external ids.
+/// The project's tasks with these external ids, but those that a running import hides.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
@@ -301,7 +301,7 @@ pub async fn find_external(
     external_ids: &[String],
 ) -> Result<HashMap<String, Task>, RepoError> {
     let known = Column::ProjectId.eq(project.0).and(Column::ExternalId.is_in(external_ids));
-    let tasks: Vec<Task> = sql::all::<Model, _>(conn, &Entity::find().filter_by(known)).await?;
+    let tasks: Vec<Task> = sql::all::<Model, _>(conn, shown().and_where(known)).await?;
     Ok(tasks.into_iter().filter_map(|task| Some((task.external_id.clone()?, task))).collect())
 }
 

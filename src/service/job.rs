@@ -18,6 +18,7 @@ use crate::{
         Conn, RepoError, Txn, asset,
         job::{self as repo, End, Job, NewJob, Progress},
         project::{self, Project},
+        record::Losses,
     },
     service::{
         App, ServiceError, Viewer, identity, import,
@@ -337,6 +338,19 @@ pub async fn advance(
 /// [`ServiceError`] of the database.
 pub async fn pulse(app: &App, job: JobId, runner: &str) -> Result<Result<(), Lost>, ServiceError> {
     Ok(if repo::renew(&app.db, job, runner).await? { Ok(()) } else { Err(Lost) })
+}
+
+/// Keeps what the format could not carry.
+///
+/// # Errors
+/// [`ServiceError`] of the database.
+pub async fn note_losses(
+    app: &App,
+    job: JobId,
+    runner: &str,
+    losses: &Losses,
+) -> Result<Result<(), Lost>, ServiceError> {
+    Ok(if repo::note_losses(&app.db, job, runner, losses.sentences()).await? { Ok(()) } else { Err(Lost) })
 }
 
 /// Ends a job.

@@ -77,6 +77,14 @@ pub async fn create(
         repo::find_external(&txn, project.id, &external_ids).await?
     };
     let made = repo::find_all(&txn, viewer.scope(), &added).await?;
+    let one = |(id, external_id): &(TaskId, Option<String>)| {
+        made.get(id).or_else(|| known.get(external_id.as_ref()?)).cloned()
+    };
+    if let Some(index) = order.iter().position(|task| one(task).is_none()) {
+        // Whether it will be there is not decided yet.
+        let message = "a running import holds this id; wait for its end";
+        return Err(ServiceError::transition(format!("tasks[{index}].externalId"), message));
+    }
     let mut changes = Changes::new(project.id, Some(viewer.user.id));
     for task in added.iter().filter_map(|id| made.get(id)) {
         changes.task(EventType::TaskCreated, task, json!({ "to": TaskState::Queued }));
@@ -90,9 +98,6 @@ pub async fn create(
         changes.append(&txn).await?;
     }
     txn.commit().await?;
-    let one = |(id, external_id): &(TaskId, Option<String>)| {
-        made.get(id).or_else(|| known.get(external_id.as_ref()?)).cloned()
-    };
     Ok(Created { tasks: order.iter().filter_map(one).collect(), created: added.len() })
 }
 

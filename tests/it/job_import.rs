@@ -234,6 +234,9 @@ async fn a_cancelled_import_leaves_nothing(database: Database) {
         rows[0].0 > 0
     };
     wait_until("the import to write", is_writing).await;
+    // An id that it holds cannot be given away beside it: whether it stays is not decided yet.
+    let beside = project.create_tasks(json!([text("other", "one"), text("t1", "one")])).await;
+    beside.assert_error("INVALID_TRANSITION", "tasks[1].externalId");
     let input = json!({ "jobId": job });
     let cancelled = project.manager.mutate("cancelJob", input.clone(), "job { state message endedAt }").await;
     assert_eq!(cancelled.get("cancelJob.job.state"), "CANCELLED");

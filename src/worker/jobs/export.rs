@@ -44,6 +44,7 @@ pub(super) async fn run(work: Work<'_>) -> Result<End, Stop> {
         looked_at += i64::try_from(page.len()).unwrap_or(0);
     }
     let losses = finish(writer).await?;
+    job::note_losses(app, job.id, runner, &losses).await??;
     // Named as its file should be called: by it the type is known when it is read.
     let key = format!("{}/{}/result.{}", job.project, job.id, format.extension());
     scratch::keep(app, &path, &key).await?;
@@ -53,7 +54,6 @@ pub(super) async fn run(work: Work<'_>) -> Result<End, Stop> {
         message: format!("{records} {tasks} exported"),
         result_key: Some(key),
         errors_key: None,
-        losses: losses.sentences(),
     })
 }
 

@@ -40,24 +40,18 @@ pub(super) async fn run(work: Work<'_>) -> Result<End, Stop> {
     let source = Source { format, path: scratch.file("source"), scratch: scratch.folder("codec")? };
     scratch::write(asset::bytes(app, parameters.source()?).await?, &source.path).await?;
 
-    let written = import::resume(&app.db, job).await?;
-    let validated = match validate(&work, &import, &source).await? {
-        Ok(validated) => validated,
-        Err(errors) => return refused(&work, &scratch, errors).await,
-    };
-    let written = write(&work, &import, &source, written, validated.records).await?;
-    show(&work, &import, written.made).await?;
-    let mut losses = validated.losses;
-    if import.ignores_annotations() {
-        losses = Losses::default();
+    let mut written = import::resume(&app.db, job).await?;
+    // One that was interrupted while it showed its tasks has written all of them.
+    if job.step != Some(JobStep::Show) {
+        let validated = match validate(&work, &import, &source).await? {
+            Ok(validated) => validated,
+            Err(errors) => return refused(&work, &scratch, errors).await,
+        };
+        job::note_losses(app, job.id, work.runner, &validated.losses).await??;
+        written = write(&work, &import, &source, written, validated.records).await?;
     }
-    Ok(End {
-        state: JobState::Succeeded,
-        message: summary(written),
-        result_key: None,
-        errors_key: None,
-        losses: losses.sentences(),
-    })
+    show(&work, &import, written.made).await?;
+    Ok(End { state: JobState::Succeeded, message: summary(written), result_key: None, errors_key: None })
 }
 
 fn summary(written: Written) -> String {
@@ -200,6 +194,10 @@ async fn validate(work: &Work<'_>, import: &Import, source: &Source) -> Result<R
             }
         }
     }
+    // What is left out on purpose is no loss.
+    if import.ignores_annotations() {
+        losses = Losses::default();
+    }
     Ok(if errors.records == 0 { Ok(Validated { records, losses }) } else { Err(errors) })
 }
 
@@ -226,7 +224,7 @@ async fn refused(work: &Work<'_>, scratch: &Scratch, errors: Errors) -> Result<E
         count => format!("{count} records are wrong"),
     };
     let message = format!("nothing was imported: {what}; {}", first.unwrap_or_default());
-    Ok(End { state: JobState::Failed, message, result_key: None, errors_key: Some(key), losses: Vec::new() })
+    Ok(End { state: JobState::Failed, message, result_key: None, errors_key: Some(key) })
 }
 
 /// The second reading: batch by batch into hidden tasks.

@@ -165,5 +165,5 @@ async fn do_it(work: Work<'_>) -> Result<End, Stop> {
 }
 
 fn failed(message: String) -> End {
-    End { state: JobState::Failed, message, result_key: None, errors_key: None, losses: Vec::new() }
+    End { state: JobState::Failed, message, result_key: None, errors_key: None }
 }
