@@ -7,7 +7,7 @@ use entity::annotation::{Column, Entity, Model};
 use entity::{annotation_revision, task_label};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, QueryTrait,
-    sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
 };
 use uuid::Uuid;
 
@@ -218,8 +218,7 @@ pub async fn write_all(conn: &impl Conn, annotations: &[&Annotation]) -> Result<
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn insert_all(conn: &impl Conn, annotations: &[Annotation]) -> Result<(), RepoError> {
-    let rows = annotations.iter().map(row).collect::<Result<_, RepoError>>()?;
-    sql::insert_all(conn, Entity, COLUMNS, rows).await
+    sql::insert_many(conn, Entity, COLUMNS, annotations.iter().map(row)).await
 }
 
 const COLUMNS: [Column; 20] = [
@@ -280,8 +279,21 @@ fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, RepoError
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn insert_revisions(conn: &impl Conn, revisions: &[Revision]) -> Result<(), RepoError> {
+    let rows = revisions.iter().map(revision_row).collect::<Result<_, RepoError>>()?;
+    sql::insert_all(conn, annotation_revision::Entity, REVISION_COLUMNS, rows).await
+}
+
+/// As [`insert_revisions`], of very many.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn insert_many_revisions(conn: &impl Conn, revisions: &[Revision]) -> Result<(), RepoError> {
+    sql::insert_many(conn, annotation_revision::Entity, REVISION_COLUMNS, revisions.iter().map(revision_row)).await
+}
+
+const REVISION_COLUMNS: [annotation_revision::Column; 15] = {
     use annotation_revision::Column as C;
-    let columns = [
+    [
         C::AnnotationId,
         C::Revision,
         C::VectorEpoch,
@@ -297,27 +309,27 @@ pub async fn insert_revisions(conn: &impl Conn, revisions: &[Revision]) -> Resul
         C::VersionVector,
         C::ByUser,
         C::At,
-    ];
-    let rows = revisions.iter().map(|revision| {
-        Ok([
-            value(revision.annotation.0),
-            value(revision.number),
-            value(revision.vector.epoch()),
-            value(revision.dot.actor.clone()),
-            value(revision.dot.counter),
-            value(revision.hash.0.to_vec()),
-            value(revision.outcome.as_str()),
-            value(to_json(&revision.fields)?),
-            value(revision.content.label.clone()),
-            value(to_json(&revision.content.geometry)?),
-            value(to_json(&revision.content.attributes)?),
-            value(revision.content.deleted),
-            value(to_json(&revision.vector)?),
-            value(revision.by.map(|user| user.0)),
-            value(revision.at),
-        ])
-    });
-    sql::insert_all(conn, annotation_revision::Entity, columns, rows.collect::<Result<_, RepoError>>()?).await
+    ]
+};
+
+fn revision_row(revision: &Revision) -> Result<[Expr; 15], RepoError> {
+    Ok([
+        value(revision.annotation.0),
+        value(revision.number),
+        value(revision.vector.epoch()),
+        value(revision.dot.actor.clone()),
+        value(revision.dot.counter),
+        value(revision.hash.0.to_vec()),
+        value(revision.outcome.as_str()),
+        value(to_json(&revision.fields)?),
+        value(revision.content.label.clone()),
+        value(to_json(&revision.content.geometry)?),
+        value(to_json(&revision.content.attributes)?),
+        value(revision.content.deleted),
+        value(to_json(&revision.vector)?),
+        value(revision.by.map(|user| user.0)),
+        value(revision.at),
+    ])
 }
 
 /// The name of an accepted edit: the annotation, the epoch of its base, its dot; or the one that made the annotation.
@@ -432,16 +444,75 @@ pub async fn label_counts(conn: &impl Conn, tasks: &[TaskId]) -> Result<HashMap<
     rows.iter().map(|row| Ok((TaskId(row.try_get("", "task_id")?), row.try_get("", "n")?))).collect()
 }
 
+/// A live annotation as a data set takes it: without what only merging needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Live {
+    /// Its id.
+    pub id: AnnotationId,
+    /// The task.
+    pub task: TaskId,
+    /// The number of the slot it belongs to.
+    pub slot: i32,
+    /// What it is drawn on.
+    pub asset: Option<AssetId>,
+    /// The tool it was made with.
+    pub tool: String,
+    /// What it is called.
+    pub label: String,
+    /// Where it is.
+    pub geometry: Geometry,
+    /// What else is said of it.
+    pub attributes: serde_json::Map<String, serde_json::Value>,
+    /// Where it comes from.
+    pub source: AnnotationSource,
+    /// How sure its source was.
+    pub score: Option<f64>,
+    /// Who made it.
+    pub author: UserId,
+}
+
 /// The live annotations of tasks, in all their slots, by id.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn live_of_tasks(conn: &impl Conn, tasks: &[TaskId]) -> Result<Vec<Annotation>, RepoError> {
-    let select = Entity::find()
-        .filter_by(Column::TaskId.is_in(tasks.iter().map(|id| id.0)).and(Column::Deleted.eq(false)))
-        .order_by(Column::Id, Order::Asc)
+pub async fn live_of_tasks(conn: &impl Conn, tasks: &[TaskId]) -> Result<Vec<Live>, RepoError> {
+    let select = Query::select()
+        .columns([
+            Column::Id,
+            Column::TaskId,
+            Column::Slot,
+            Column::AssetId,
+            Column::Tool,
+            Column::Label,
+            Column::Geometry,
+            Column::Attributes,
+            Column::Source,
+            Column::Score,
+            Column::AuthorId,
+        ])
+        .from(Entity)
+        .and_where(Column::TaskId.is_in(tasks.iter().map(|id| id.0)))
+        .and_where(Column::Deleted.eq(false))
         .to_owned();
-    sql::all::<Model, _>(conn, &select).await
+    let rows = conn.query_all(&select).await?;
+    let live = rows.iter().map(|row| {
+        Ok(Live {
+            id: AnnotationId(row.try_get_by_index(0)?),
+            task: TaskId(row.try_get_by_index(1)?),
+            slot: row.try_get_by_index(2)?,
+            asset: row.try_get_by_index::<Option<Uuid>>(3)?.map(AssetId),
+            tool: row.try_get_by_index(4)?,
+            label: row.try_get_by_index(5)?,
+            geometry: json(row.try_get_by_index(6)?)?,
+            attributes: json(row.try_get_by_index(7)?)?,
+            source: word(&row.try_get_by_index::<String>(8)?)?,
+            score: row.try_get_by_index(9)?,
+            author: UserId(row.try_get_by_index(10)?),
+        })
+    });
+    let mut live = live.collect::<Result<Vec<_>, RepoError>>()?;
+    live.sort_unstable_by_key(|annotation| annotation.id);
+    Ok(live)
 }
 
 /// The tools with a live annotation in a slot.

@@ -103,6 +103,25 @@ pub(super) async fn insert_all<C: IntoIden + Copy, const N: usize>(
     Ok(())
 }
 
+/// As [`insert_all`], in statements of [`SAME_ROWS`] rows: where there are many rows over and over again, the database
+/// meets the same statement each time, and neither side ever holds a large one.
+pub(super) async fn insert_many<C: IntoIden + Copy, const N: usize>(
+    conn: &impl Conn,
+    table: impl IntoTableRef + Clone,
+    columns: [C; N],
+    rows: impl IntoIterator<Item = Result<[Expr; N], RepoError>>,
+) -> Result<(), RepoError> {
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let some = rows.by_ref().take(SAME_ROWS).collect::<Result<_, RepoError>>()?;
+        insert_all(conn, table.clone(), columns, some).await?;
+    }
+    Ok(())
+}
+
+/// Rows of one statement of [`insert_many`].
+const SAME_ROWS: usize = 100;
+
 /// A bound value.
 pub(super) fn value(value: impl Into<sea_orm::Value>) -> Expr {
     Expr::value(value)

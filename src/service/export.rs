@@ -10,7 +10,7 @@ use crate::{
     },
     repo::{
         RepoError, annotation,
-        annotation::Annotation,
+        annotation::Live,
         asset::{self, Named},
         job::Job,
         project::{self, Project},
@@ -119,7 +119,7 @@ impl Export {
             }
         }
         let mut assets = asset::named_of_tasks(&app.db, &wanted).await?;
-        let mut annotations: HashMap<(TaskId, i32), Vec<Annotation>> = HashMap::new();
+        let mut annotations: HashMap<(TaskId, i32), Vec<Live>> = HashMap::new();
         for annotation in annotation::live_of_tasks(&app.db, &wanted).await? {
             annotations.entry((annotation.task, annotation.slot)).or_default().push(annotation);
         }
@@ -146,7 +146,7 @@ impl Export {
         &self,
         app: &App,
         slots: &HashMap<TaskId, Vec<Slot>>,
-        annotations: &HashMap<(TaskId, i32), Vec<Annotation>>,
+        annotations: &HashMap<(TaskId, i32), Vec<Live>>,
     ) -> Result<HashMap<UserId, RecordPerson>, ServiceError> {
         let submitters = slots.values().flatten().filter_map(|slot| slot.submitted_by);
         let authors = annotations.values().flatten().map(|annotation| annotation.author);
@@ -175,7 +175,7 @@ fn record(task: Task, assets: &[Named], slots: Vec<RecordSlot>) -> Record {
 
 fn record_slot(
     slot: &Slot,
-    annotations: Vec<Annotation>,
+    annotations: Vec<Live>,
     assets: &[Named],
     people: &HashMap<UserId, RecordPerson>,
 ) -> RecordSlot {
@@ -183,9 +183,9 @@ fn record_slot(
         id: Some(annotation.id.to_string()),
         asset: annotation.asset.and_then(|id| assets.iter().position(|named| named.asset.id == id)),
         tool: Some(annotation.tool),
-        label: annotation.state.content.label,
-        geometry: annotation.state.content.geometry,
-        attributes: annotation.state.content.attributes,
+        label: annotation.label,
+        geometry: annotation.geometry,
+        attributes: annotation.attributes,
         source: Some(annotation.source),
         score: annotation.score,
         author: people.get(&annotation.author).cloned(),

@@ -98,7 +98,7 @@ impl Made {
     /// Writes them all.
     pub(crate) async fn write(&self, txn: &Txn, project: ProjectId) -> Result<(), ServiceError> {
         annotation::insert_all(txn, &self.annotations).await?;
-        annotation::insert_revisions(txn, &self.revisions).await?;
+        annotation::insert_many_revisions(txn, &self.revisions).await?;
         Ok(annotation::add_labels(txn, project, &self.labels).await?)
     }
 }
