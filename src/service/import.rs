@@ -95,7 +95,7 @@ impl Wrong {
 }
 
 /// How far the writing of an import has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     /// Batches written.
     pub batches: i32,
@@ -103,6 +103,8 @@ pub struct Written {
     pub records: u64,
     /// Tasks made of them.
     pub made: u64,
+    /// What could not be carried over, in sentences.
+    pub losses: Vec<String>,
 }
 
 /// Begins, or goes on with, an import.
@@ -335,8 +337,9 @@ impl Import {
                 .collect();
             suggestion::insert(&txn, self.by, &suggested).await?;
         }
-        let written = Written { batches: before.batches + 1, records, made: before.made + added.len() as u64 };
-        let state = serde_json::to_value(written).map_err(|error| ServiceError::Internal(Box::new(error)))?;
+        let (batches, made) = (before.batches + 1, before.made + added.len() as u64);
+        let written = Written { batches, records, made, losses: before.losses };
+        let state = serde_json::to_value(&written).map_err(|error| ServiceError::Internal(Box::new(error)))?;
         job::insert_checkpoint(&txn, self.job.id, written.batches, state).await?;
         txn.commit().await?;
         Ok(Ok(written))

@@ -7,11 +7,16 @@ use concord::{
         limits,
         words::{JobState, JobStep},
     },
-    repo::job::{End, Progress},
-    service::job::{self, Lost},
+    repo::job::{self as repo, End, Progress},
+    service::{
+        import::Written,
+        job::{self, Lost},
+    },
+    worker,
 };
 use futures::future::join_all;
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::harness::{Database, Media, Project, TestApp, job_id, on_both_databases};
 
@@ -25,6 +30,7 @@ on_both_databases![
     a_cancelled_job_is_lost_to_its_runner,
     a_job_is_cancelled_or_shown_never_both,
     what_a_cancelled_import_wrote_is_deleted,
+    what_is_being_shown_is_shown_to_its_end,
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -243,4 +249,36 @@ async fn what_a_cancelled_import_wrote_is_deleted(database: Database) {
     let query = "query($id: ID!) { tasks(projectId: $id, first: 9) { totalCount nodes { id } } }";
     let seen = project.manager.send(query, json!({ "id": project.id })).await;
     assert_eq!(seen.get("tasks.nodes"), &json!([{ "id": tasks[3] }]), "what is hidden is seen by nobody");
+}
+
+/// Whoever goes on with an import that shows its tasks does not begin anew: its file may be gone, and were it not the last
+/// step any more, somebody could cancel it when half of its tasks are seen.
+async fn what_is_being_shown_is_shown_to_its_end(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.text_project().await;
+    let source = app.source(&project).await;
+    let job = project.import(&source).await;
+    let tasks = project.text_tasks(3).await;
+    // The first one was shown before its runner was killed.
+    for task in &tasks[1..] {
+        app.set_task(task, &format!("import_job = {}", app.literal(&job))).await;
+    }
+    let losses = vec!["2 × rotations".to_owned()];
+    let written = serde_json::to_value(Written { batches: 1, records: 4, made: 3, losses }).unwrap();
+    repo::insert_checkpoint(&app.use_cases().db, job_id(&job), 1, written).await.unwrap();
+    assert_eq!(app.take("a").await.as_ref(), Some(&job));
+    assert_eq!(app.advance_job(&job, "a", Some(JobStep::Show)).await, Ok(()));
+    app.advance(limits::JOB_LEASE + SECOND);
+    app.sql(&format!("UPDATE asset SET state = 'REJECTED' WHERE id = {}", app.literal(&source))).await;
+
+    let (_stop, stopped) = watch::channel(false);
+    assert!(worker::jobs::run_one(app.use_cases().clone(), job_id(&job), stopped).await.unwrap());
+    let query = "query($id: ID!, $job: ID!) { tasks(projectId: $id, first: 9) { totalCount }
+        node(id: $job) { ... on Job { state step message losses } } }";
+    let seen = project.manager.send(query, json!({ "id": project.id, "job": job })).await;
+    let want = json!({
+        "state": "SUCCEEDED", "step": "SHOW", "message": "3 tasks made, 1 known before and left as they are",
+        "losses": ["2 × rotations"],
+    });
+    assert_eq!((seen.get("node"), seen.get("tasks.totalCount")), (&want, &json!(3)));
 }

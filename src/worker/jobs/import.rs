@@ -32,38 +32,56 @@ use crate::{
 pub(super) async fn run(work: Work<'_>) -> Result<End, Stop> {
     let Work { app, job, .. } = &work;
     let parameters: ImportParameters = job::parameters(job)?;
-    let format = format::of(parameters.format);
     let import = import::begin(app, job.clone(), &parameters).await?;
-    // What earlier imports left hidden would be taken for known tasks.
-    while job::sweep(app).await? > 0 {}
-    let scratch = Scratch::new()?;
-    let source = Source { format, path: scratch.file("source"), scratch: scratch.folder("codec")? };
-    scratch::write(asset::bytes(app, parameters.source()?).await?, &source.path).await?;
-
     let written = import::resume(&app.db, job).await?;
-    let validated = match validate(&work, &import, &source).await? {
-        Ok(validated) => validated,
-        Err(errors) => return refused(&work, &scratch, errors).await,
+    let written = match job.step {
+        // Some of it is seen already: the rest follows, whatever has become of the file meanwhile.
+        Some(JobStep::Show) => written,
+        Some(JobStep::Validate | JobStep::Write) | None => {
+            match check_and_write(&work, &import, &parameters, written).await? {
+                Ok(written) => written,
+                Err(refused) => return Ok(refused),
+            }
+        }
     };
-    let written = write(&work, &import, &source, written, validated.records).await?;
     show(&work, &import, written.made).await?;
-    let mut losses = validated.losses;
-    if import.ignores_annotations() {
-        losses = Losses::default();
-    }
     Ok(End {
         state: JobState::Succeeded,
-        message: summary(written),
+        message: summary(&written),
         result_key: None,
         errors_key: None,
-        losses: losses.sentences(),
+        losses: written.losses,
     })
 }
 
-fn summary(written: Written) -> String {
+fn summary(written: &Written) -> String {
     let known = written.records - written.made;
     let made = format!("{} {} made", written.made, if written.made == 1 { "task" } else { "tasks" });
     if known == 0 { made } else { format!("{made}, {known} known before and left as they are") }
+}
+
+/// Reads the file twice; gives what was written, or how the import ends when something is wrong with it.
+async fn check_and_write(
+    work: &Work<'_>,
+    import: &Import,
+    parameters: &ImportParameters,
+    mut written: Written,
+) -> Result<Result<Written, End>, Stop> {
+    let app = work.app;
+    // What earlier imports left hidden would be taken for known tasks.
+    while job::sweep(app).await? > 0 {}
+    let format = format::of(parameters.format);
+    let scratch = Scratch::new()?;
+    let source = Source { format, path: scratch.file("source"), scratch: scratch.folder("codec")? };
+    scratch::write(asset::bytes(app, parameters.source()?).await?, &source.path).await?;
+    let validated = match validate(work, import, &source).await? {
+        Ok(validated) => validated,
+        Err(errors) => return Ok(Err(refused(work, &scratch, errors).await?)),
+    };
+    if !import.ignores_annotations() {
+        written.losses = validated.losses.sentences();
+    }
+    Ok(Ok(write(work, import, &source, written, validated.records).await?))
 }
 
 /// The file, and how it is read.
