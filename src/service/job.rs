@@ -339,11 +339,15 @@ pub async fn pulse(app: &App, job: JobId, runner: &str) -> Result<Result<(), Los
     Ok(if repo::renew(&app.db, job, runner).await? { Ok(()) } else { Err(Lost) })
 }
 
-/// Ends a job.
+/// Ends a job. Its message has at most [`limits::MESSAGE_CHARS`] characters: texts of the file are quoted in some.
 ///
 /// # Errors
 /// [`ServiceError`] of the database.
-pub async fn end(app: &App, job: JobId, runner: &str, end: End) -> Result<Result<(), Lost>, ServiceError> {
+pub async fn end(app: &App, job: JobId, runner: &str, mut end: End) -> Result<Result<(), Lost>, ServiceError> {
+    if let Some((at, _)) = end.message.char_indices().nth(limits::MESSAGE_CHARS) {
+        end.message.truncate(at);
+        end.message.push('…');
+    }
     Ok(if repo::end(&app.db, job, runner, end).await? { Ok(()) } else { Err(Lost) })
 }
 

@@ -3,7 +3,7 @@
 use concord::domain::limits;
 use serde_json::{Value, json};
 
-use crate::harness::{Database, Media, Person, Project, TestApp, on_both_databases, random_like};
+use crate::harness::{Answer, Database, Media, Person, Project, TestApp, on_both_databases, random_like};
 
 on_both_databases![
     a_job_says_all_it_is,
@@ -220,7 +220,7 @@ async fn so_many_jobs_wait_at_most(database: Database) {
     // Those who ask at the same moment are counted one after the other.
     project.manager.cancel(&jobs[1]).await.get("cancelJob");
     let asked = futures::future::join_all((0..4).map(|_| project.manager.start_export(&project, json!({})))).await;
-    let mut codes: Vec<&str> = asked.iter().map(|answer| answer.code()).collect();
+    let mut codes: Vec<&str> = asked.iter().map(Answer::code).collect();
     codes.sort_unstable();
     assert_eq!(codes, ["", "LIMIT_EXCEEDED", "LIMIT_EXCEEDED", "LIMIT_EXCEEDED"]);
 }

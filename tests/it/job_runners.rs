@@ -31,6 +31,7 @@ on_both_databases![
     a_job_is_cancelled_or_shown_never_both,
     what_a_cancelled_import_wrote_is_deleted,
     what_is_being_shown_is_shown_to_its_end,
+    a_message_of_a_job_is_bounded,
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -281,4 +282,17 @@ async fn what_is_being_shown_is_shown_to_its_end(database: Database) {
         "losses": ["2 × rotations"],
     });
     assert_eq!((seen.get("node"), seen.get("tasks.totalCount")), (&want, &json!(3)));
+}
+
+async fn a_message_of_a_job_is_bounded(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.text_project().await;
+    let job = project.export().await;
+    assert_eq!(app.take("a").await.as_ref(), Some(&job));
+    let message = "ä".repeat(100_000);
+    let end = End { state: JobState::Failed, message, result_key: None, errors_key: None, losses: Vec::new() };
+    assert_eq!(job::end(app.use_cases(), job_id(&job), "a", end).await.unwrap(), Ok(()));
+    let query = "query($id: ID!) { node(id: $id) { ... on Job { message } } }";
+    let told = project.manager.send(query, json!({ "id": job })).await.text("node.message");
+    assert_eq!(told, format!("{}…", "ä".repeat(limits::MESSAGE_CHARS)));
 }
