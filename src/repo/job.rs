@@ -8,7 +8,7 @@ use entity::job::{Column, Entity, Model};
 use entity::{job_checkpoint, task};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryTrait,
-    sea_query::{Expr, ExprTrait, LockBehavior, LockType, Order, Query},
+    sea_query::{CommonTableExpression, Expr, ExprTrait, LockBehavior, LockType, Order, Query, WithClause},
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -402,6 +402,9 @@ pub async fn delete_hidden(conn: &impl Conn, limit: u64) -> Result<u64, RepoErro
     if !conn.is_sqlite() {
         hidden.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     }
-    let delete = Query::delete().from_table(task::Entity).and_where(task::Column::Id.in_subquery(hidden)).to_owned();
-    Ok(conn.execute(&delete).await?.rows_affected())
+    // Picked once: joined, the pick could be made again for each row, and pass over what it has just taken.
+    let pick = CommonTableExpression::new().table_name("pick").query(hidden).to_owned();
+    let picked = Query::select().column("id").from("pick").to_owned();
+    let delete = Query::delete().from_table(task::Entity).and_where(task::Column::Id.in_subquery(picked)).to_owned();
+    Ok(conn.execute(&delete.with(WithClause::new().cte(pick).to_owned())).await?.rows_affected())
 }

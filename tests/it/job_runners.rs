@@ -80,14 +80,14 @@ async fn what_waits_longest_is_taken_first_and_by_one(database: Database) {
     for _ in 0..4 {
         jobs.push(project.export().await);
         app.advance(SECOND);
+        if jobs.len() == 1 && !app.database.is_sqlite() {
+            // It takes the table for one row from now on, and plans to look at the others one by one.
+            app.sql("ANALYZE job").await;
+        }
     }
-    // Planned with and without knowledge of how many rows there are.
     for (taken, job) in (1..).zip(&jobs[..2]) {
         assert_eq!(app.take("a").await.as_ref(), Some(job));
         assert_eq!(app.running_jobs().await, taken);
-        if !app.database.is_sqlite() {
-            app.sql("ANALYZE job").await;
-        }
     }
     assert_eq!(app.take_only("b", Some(&jobs[3])).await.as_ref(), Some(&jobs[3]));
     assert_eq!(app.take_only("b", Some(&jobs[0])).await, None, "another's");
@@ -237,14 +237,19 @@ async fn what_a_cancelled_import_wrote_is_deleted(database: Database) {
     let project = app.text_project().await;
     let source = app.source(&project).await;
     let (cancelled, running) = (project.import(&source).await, project.import(&source).await);
-    let tasks = project.text_tasks(4).await;
+    let mut tasks = project.text_tasks(1).await;
+    if !app.database.is_sqlite() {
+        app.sql("ANALYZE task, job").await;
+    }
+    tasks.extend(project.named_tasks("more", 3).await);
     for (task, job) in [(&tasks[0], &cancelled), (&tasks[1], &cancelled), (&tasks[2], &running)] {
         app.set_task(task, &format!("import_job = {}", app.literal(job))).await;
     }
     let sweep = async || job::sweep(app.use_cases()).await.unwrap();
     assert_eq!(sweep().await, 0, "both may go on");
     project.manager.cancel(&cancelled).await.get("cancelJob");
-    assert_eq!((sweep().await, sweep().await), (2, 0));
+    assert_eq!(repo::delete_hidden(&app.use_cases().db, 1).await.unwrap(), 1, "no more at once than it was told");
+    assert_eq!((sweep().await, sweep().await), (1, 0));
     let left: Vec<(i64,)> = app.rows("SELECT count(*) FROM task WHERE import_job IS NOT NULL").await;
     assert_eq!(left, [(1,)], "of the import that may go on");
     let query = "query($id: ID!) { tasks(projectId: $id, first: 9) { totalCount nodes { id } } }";
