@@ -1,4 +1,4 @@
-//! `/files/{asset}`: bytes in and out under signed URLs, past the API.
+//! `/files/{file}`: bytes in and out under signed URLs, past the API.
 
 use std::{
     future, io,
@@ -99,7 +99,7 @@ fn locked(chunks: &Mutex<BodyDataStream>) -> MutexGuard<'_, BodyDataStream> {
     chunks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives the bytes of an asset, all or one range of them.
+/// Gives the bytes of an asset, or of a file that a job made: all or one range of them.
 pub(super) async fn get(
     State(server): State<Arc<Server>>,
     url: SignedUrl,

@@ -114,7 +114,7 @@ fn router(server: Arc<Server>) -> Router {
     let routes = Router::new()
         .merge(compressed)
         .route("/graphql/ws", any(graphql::connect))
-        .route("/files/{asset}", get(files::get).put(files::put))
+        .route("/files/{file}", get(files::get).put(files::put))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/health", get(health::components))

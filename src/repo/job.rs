@@ -8,7 +8,7 @@ use entity::job::{Column, Entity, Model};
 use entity::{job_checkpoint, task};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryTrait,
-    sea_query::{Expr, ExprTrait, LockBehavior, LockType, Order, Query},
+    sea_query::{CommonTableExpression, Expr, ExprTrait, LockBehavior, LockType, Order, Query, WithClause},
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -144,6 +144,15 @@ pub async fn find_managed(conn: &impl Conn, scope: Scope, ids: &[JobId]) -> Resu
     sql::all::<Model, _>(conn, &Entity::find().filter_by(managed)).await
 }
 
+/// A visible job.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_visible(conn: &impl Conn, scope: Scope, id: JobId) -> Result<Option<Job>, RepoError> {
+    let visible = scope::visible(scope, Column::ProjectId).add(Column::Id.eq(id.0));
+    sql::one::<Model, _>(conn, &Entity::find().filter_by(visible)).await
+}
+
 /// A visible job, held until the transaction ends.
 ///
 /// # Errors
@@ -189,17 +198,26 @@ fn parents(projects: &[ProjectId]) -> keyset::Parents {
     keyset::Parents::new(Column::ProjectId, projects.iter().map(|id| id.0))
 }
 
-/// Takes the job that waits longest, or that its runner left; of one id only, when that is given.
+/// Takes the job that waits longest, or that its runner left; of one id only, when that is given. An import waits for
+/// another one of its project, and lets what is behind it pass.
 ///
 /// # Errors
-/// [`RepoError`] of the database.
+/// [`RepoError`] of the database; [`RepoError::Duplicate`] when another import of the project was taken meanwhile.
 pub async fn take(conn: &impl Conn, runner: &str, only: Option<JobId>) -> Result<Option<Job>, RepoError> {
     let left =
         is(Column::State, JobState::Running.as_str()).and(Expr::col(Column::RunnerExpiresAt).lte(clock::start(conn)));
+    let other = Query::select()
+        .expr(Expr::cust("1"))
+        .from_as(Entity, "other")
+        .and_where(Expr::col(("other", Column::ProjectId)).equals((Entity, Column::ProjectId)))
+        .and_where(is(("other", Column::Kind), JobKind::Import.as_str()))
+        .and_where(is(("other", Column::State), JobState::Running.as_str()))
+        .to_owned();
+    let free = is(Column::Kind, JobKind::Export.as_str()).or(Expr::exists(other).not());
     let mut pick = Query::select();
     pick.column(Column::Id)
         .from(Entity)
-        .and_where(is(Column::State, JobState::Queued.as_str()).or(left))
+        .and_where(is(Column::State, JobState::Queued.as_str()).and(free).or(left))
         .order_by(Column::CreatedAt, Order::Asc)
         .limit(1);
     if let Some(id) = only {
@@ -218,7 +236,8 @@ pub async fn take(conn: &impl Conn, runner: &str, only: Option<JobId>) -> Result
         .value(Column::Runner, runner)
         .value(Column::RunnerExpiresAt, lease_end(conn))
         .value(Column::StartedAt, Expr::col(Column::StartedAt).if_null(clock::now(conn)))
-        .and_where(Column::Id.in_subquery(pick))
+        // Picked once: joined, the pick could be made again for each row, and pass over what it has just taken.
+        .and_where(Expr::col(Column::Id).eq(Expr::SubQuery(None, Box::new(pick.into()))))
         .returning_all()
         .to_owned();
     sql::one::<Model, _>(conn, &update).await
@@ -397,6 +416,9 @@ pub async fn delete_hidden(conn: &impl Conn, limit: u64) -> Result<u64, RepoErro
     if !conn.is_sqlite() {
         hidden.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     }
-    let delete = Query::delete().from_table(task::Entity).and_where(task::Column::Id.in_subquery(hidden)).to_owned();
-    Ok(conn.execute(&delete).await?.rows_affected())
+    // Picked once: joined, the pick could be made again for each row, and pass over what it has just taken.
+    let pick = CommonTableExpression::new().table_name("pick").query(hidden).to_owned();
+    let picked = Query::select().column("id").from("pick").to_owned();
+    let delete = Query::delete().from_table(task::Entity).and_where(task::Column::Id.in_subquery(picked)).to_owned();
+    Ok(conn.execute(&delete.with(WithClause::new().cte(pick).to_owned())).await?.rows_affected())
 }

@@ -132,7 +132,7 @@ pub struct SignedRequest<'a> {
 /// [`ServiceError::TooLarge`] for more bytes than announced, [`ServiceError::Unavailable`] for a full disk.
 #[tracing::instrument(skip_all, fields(file.id = %request.file))]
 pub async fn receive(app: &App, request: SignedRequest<'_>, body: ByteStream) -> Result<(), ServiceError> {
-    let completed = || ServiceError::transition("asset", "the upload is completed; its bytes cannot change any more");
+    let completed = || ServiceError::transition("file", "the upload is completed; its bytes cannot change any more");
     let mut asset = signed(app, &request).await?;
     if asset.state != AssetState::Pending {
         return Err(completed());
@@ -166,7 +166,7 @@ async fn must_be_signed(app: &App, request: &SignedRequest<'_>) -> Result<(), Se
 
 async fn signed(app: &App, request: &SignedRequest<'_>) -> Result<Asset, ServiceError> {
     must_be_signed(app, request).await?;
-    let missing = || ServiceError::not_found("asset", "asset");
+    let missing = || ServiceError::not_found("asset", "file");
     let FileId::Asset(id) = request.file else { return Err(missing()) };
     repo::find_signed(&app.db, id).await?.ok_or_else(missing)
 }
@@ -197,7 +197,7 @@ pub async fn open(app: &App, request: SignedRequest<'_>) -> Result<Download, Ser
     }
     let asset = signed(app, &request).await?;
     if asset.state != AssetState::Ready {
-        return Err(ServiceError::not_found("asset", "asset"));
+        return Err(ServiceError::not_found("asset", "file"));
     }
     Ok(Download {
         file_name: asset.file_name,
@@ -209,7 +209,7 @@ pub async fn open(app: &App, request: SignedRequest<'_>) -> Result<Download, Ser
 }
 
 async fn open_job_file(app: &App, id: JobId, permit: Permit) -> Result<Download, ServiceError> {
-    let missing = || ServiceError::not_found("file of a job", "job");
+    let missing = || ServiceError::not_found("file of a job", "file");
     let job = job::find(&app.db, id).await?.ok_or_else(missing)?;
     let (key, what) = match permit {
         Permit::Errors => (job.errors_key, "errors"),

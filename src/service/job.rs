@@ -138,8 +138,8 @@ pub async fn start_import(app: &App, viewer: &Viewer, start: StartImport) -> Res
 #[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, project.id = %start.project))]
 pub async fn start_export(app: &App, viewer: &Viewer, start: StartExport) -> Result<Job, ServiceError> {
     let (txn, project) = open(app, viewer, start.project).await?;
-    if start.states.as_ref().is_some_and(Vec::is_empty) {
-        return Err(ServiceError::invalid("states", "must hold at least one of the states"));
+    if let Some(states) = &start.states {
+        validate::count("states", states.len(), limits::FILTER_VALUES, "states")?;
     }
     let StartExport { format, states, overlap, .. } = start;
     add(txn, viewer, &project, JobKind::Export, &ExportParameters { format, states, overlap }).await
@@ -217,7 +217,7 @@ pub fn must_see_jobs(viewer: &Viewer, role: Option<Role>) -> Result<(), ServiceE
 /// # Errors
 /// [`ServiceError::NotFound`], [`ServiceError::Forbidden`].
 pub async fn get(app: &App, viewer: &Viewer, id: JobId) -> Result<Job, ServiceError> {
-    let job = repo::find(&app.db, id).await?.ok_or_else(|| no_job("jobId"))?;
+    let job = repo::find_visible(&app.db, viewer.scope(), id).await?.ok_or_else(|| no_job("jobId"))?;
     let found = project::find(&app.db, viewer.scope(), job.project).await?;
     let (_, standing) = found.ok_or_else(|| no_job("jobId"))?;
     must(standing, Action::RunJobs)?;
@@ -353,11 +353,15 @@ pub async fn note_losses(
     Ok(if repo::note_losses(&app.db, job, runner, losses.sentences()).await? { Ok(()) } else { Err(Lost) })
 }
 
-/// Ends a job.
+/// Ends a job. Its message has at most [`limits::MESSAGE_CHARS`] characters: texts of the file are quoted in some.
 ///
 /// # Errors
 /// [`ServiceError`] of the database.
-pub async fn end(app: &App, job: JobId, runner: &str, end: End) -> Result<Result<(), Lost>, ServiceError> {
+pub async fn end(app: &App, job: JobId, runner: &str, mut end: End) -> Result<Result<(), Lost>, ServiceError> {
+    if let Some((at, _)) = end.message.char_indices().nth(limits::MESSAGE_CHARS) {
+        end.message.truncate(at);
+        end.message.push('…');
+    }
     Ok(if repo::end(&app.db, job, runner, end).await? { Ok(()) } else { Err(Lost) })
 }
 

@@ -1,4 +1,4 @@
-//! The loop of docs/api.md, played with its own documents.
+//! The loop, and the imports and exports, of docs/api.md, played with their own documents.
 
 use std::collections::BTreeMap;
 
@@ -6,34 +6,47 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Database, Media, Person, TestApp, id_of, on_both_databases};
 
-on_both_databases![the_documents_of_the_loop_work_as_they_stand];
+on_both_databases![the_documents_of_the_loop_work_as_they_stand, the_documents_of_jobs_work_as_they_stand];
 
 const DOCUMENT: &str = include_str!("../../docs/api.md");
+const LOOP: &str = "The loop";
 
-/// The blocks of a language in the section.
-fn blocks(language: &str) -> Vec<&'static str> {
-    let (_, section) = DOCUMENT.split_once("\n## The loop\n").expect("the section is there");
+/// The blocks of a language in a section.
+fn blocks(section: &str, language: &str) -> Vec<&'static str> {
+    let (_, section) = DOCUMENT.split_once(&format!("\n## {section}\n")).expect("the section is there");
     let section = section.split("\n## ").next().unwrap();
     let begin = format!("```{language}\n");
     section.split(&begin).skip(1).map(|block| block.split("```").next().unwrap()).collect()
 }
 
-/// Its operations by name; what is not played yet is left over.
+/// The operations of a section by name; what is not played yet is left over.
 struct Operations(BTreeMap<&'static str, &'static str>);
 
 impl Operations {
-    fn read() -> Self {
-        let operations = blocks("graphql").into_iter().flat_map(|block| block.split("\nmutation ").collect::<Vec<_>>());
-        let named = operations.map(|operation| {
-            let operation = operation.trim_start_matches("mutation ");
-            (operation.split('(').next().unwrap(), operation)
-        });
-        Self(named.collect())
+    fn read(section: &str) -> Self {
+        let mut operations = BTreeMap::new();
+        for block in blocks(section, "graphql") {
+            // Each begins a line, and nothing else does with a letter.
+            let starts = |line: &str| line.starts_with(char::is_alphabetic);
+            let mut rest = block;
+            while !rest.is_empty() {
+                let next = rest.match_indices('\n').map(|(at, _)| at + 1).find(|at| starts(&rest[*at..]));
+                let (operation, others) = rest.split_at(next.unwrap_or(rest.len()));
+                let (_, named) = operation.split_once(' ').expect("a keyword and a name");
+                operations.insert(named.split('(').next().unwrap(), operation);
+                rest = others;
+            }
+        }
+        Self(operations)
     }
 
     async fn play(&mut self, name: &str, person: &Person, variables: Value) -> Answer {
         let operation = self.0.remove(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.0.keys()));
-        person.send(&format!("mutation {operation}"), variables).await
+        person.ask(operation, variables).await
+    }
+
+    fn all_played(&self) {
+        assert_eq!(self.0.keys().collect::<Vec<_>>(), Vec::<&&str>::new(), "not played");
     }
 }
 
@@ -51,14 +64,14 @@ async fn the_documents_of_the_loop_work_as_they_stand(database: Database) {
     let made = project.create_tasks(json!([{ "assetIds": [asset] }, { "assetIds": [asset] }])).await;
     let other = id_of(made.get("createTasks.tasks.1"));
     let (ana, rita) = (project.member(&app, "ana", "ANNOTATOR").await, project.member(&app, "rita", "REVIEWER").await);
-    let mut operations = Operations::read();
+    let mut operations = Operations::read(LOOP);
 
     let claimed = operations.play("Claim", &ana, json!({ "project": project.id, "click": "1" })).await;
     let session = claimed.get("claimTask.session").clone();
     let task = json!({ "task": session["task"]["id"] });
     operations.play("Heartbeat", &ana, fenced(&session)).await.text("heartbeat.expiresAt");
 
-    let [edits] = blocks("json")[..] else { panic!("one example of edits") };
+    let [edits] = blocks(LOOP, "json")[..] else { panic!("one example of edits") };
     let edits: Value = serde_json::from_str(&edits.replace("ACTOR", session["actor"].as_str().unwrap())).unwrap();
     let mut variables = fenced(&session);
     variables["edits"] = edits.clone();
@@ -68,7 +81,7 @@ async fn the_documents_of_the_loop_work_as_they_stand(database: Database) {
         results.iter().map(|result| (result["outcome"].clone(), result["repeated"].clone())).collect()
     };
     assert_eq!(outcomes(&saved), vec![(json!("APPLIED"), json!(false)); 4], "{:#}", saved.body);
-    let mut again = Operations::read();
+    let mut again = Operations::read(LOOP);
     assert_eq!(outcomes(&again.play("Save", &ana, variables).await), vec![(json!("APPLIED"), json!(true)); 4]);
 
     let submitted = operations.play("Submit", &ana, fenced(&session)).await;
@@ -98,5 +111,25 @@ async fn the_documents_of_the_loop_work_as_they_stand(database: Database) {
     assert_eq!(skipped.text("skipTask.task.state"), "SKIPPED");
     let reopened = operations.play("Reopen", &project.manager, json!({ "task": other })).await;
     assert_eq!(reopened.text("reopenTask.task.state"), "QUEUED");
-    assert_eq!(operations.0.keys().collect::<Vec<_>>(), Vec::<&&str>::new(), "not played");
+    operations.all_played();
+}
+
+async fn the_documents_of_jobs_work_as_they_stand(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    let mia = project.member(&app, "mia", "MANAGER").await;
+    let mut operations = Operations::read("Imports and exports");
+    let file = app.source(&project).await;
+    let import = operations.play("StartImport", &mia, json!({ "project": project.id, "file": file })).await;
+    let export = operations.play("StartExport", &mia, json!({ "project": project.id })).await;
+    let [import, export] = [import.get("startImport.job"), export.get("startExport.job")].map(id_of);
+    let told = operations.play("Follow", &mia, json!({ "job": import })).await;
+    assert_eq!(told.text("jobProgress.state"), "QUEUED");
+    let cancelled = operations.play("Cancel", &mia, json!({ "job": import })).await;
+    assert_eq!(cancelled.text("cancelJob.job.state"), "CANCELLED");
+    app.succeed(&project, &export, "result.json", b"{}").await;
+    let seen = operations.play("Look", &mia, json!({ "job": export })).await;
+    let made = app.http.get(seen.text("node.resultUrl")).send().await.unwrap();
+    assert_eq!(made.text().await.unwrap(), "{}");
+    operations.all_played();
 }

@@ -299,6 +299,35 @@ const PLACES: &[(&str, &str, &str, Unknown, &str)] = &[
         NOT_FOUND,
         "mutation($id: ID!, $task: ID!) { archiveTasks(input: { taskIds: [$task, $id], archived: true }) { tasks { id } } }",
     ),
+    (
+        "startImport.projectId",
+        "projectId",
+        "proj",
+        NOT_FOUND,
+        "mutation($id: ID!, $asset: ID!) { startImport(input: { projectId: $id, format: JSONL, source: { assetId: $asset }, annotations: ACCEPT }) { job { id } } }",
+    ),
+    (
+        "startImport.source.assetId",
+        "source.assetId",
+        "asset",
+        NOT_FOUND,
+        "mutation($id: ID!, $project: ID!) { startImport(input: { projectId: $project, format: JSONL, source: { assetId: $id }, annotations: ACCEPT }) { job { id } } }",
+    ),
+    (
+        "startExport.projectId",
+        "projectId",
+        "proj",
+        NOT_FOUND,
+        "mutation($id: ID!) { startExport(input: { projectId: $id, format: JSONL }) { job { id } } }",
+    ),
+    (
+        "cancelJob.jobId",
+        "jobId",
+        "job",
+        NOT_FOUND,
+        "mutation($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }",
+    ),
+    ("jobProgress.jobId", "jobId", "job", NOT_FOUND, "subscription($id: ID!) { jobProgress(jobId: $id) { id } }"),
 ];
 
 /// The part of an id behind its kind.

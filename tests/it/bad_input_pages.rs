@@ -20,7 +20,7 @@ on_both_databases![
 const PAGE: &str = "first: $first, after: $after, last: $last, before: $before";
 
 /// A list: where it is in the schema, how to ask for it (`PAGE` stands for the arguments), where it is in the answer.
-const LISTS: [(&str, &str, &str); 13] = [
+const LISTS: [(&str, &str, &str); 14] = [
     ("Query.users", "users(PAGE) {ROWS}", "users"),
     ("Query.projects", "projects(PAGE) {ROWS}", "projects"),
     ("Query.tasks", "tasks(projectId: $project, PAGE) {ROWS}", "tasks"),
@@ -29,6 +29,7 @@ const LISTS: [(&str, &str, &str); 13] = [
     ("Project.templates", "project(id: $project) { templates(PAGE) {ROWS} }", "project.templates"),
     ("Project.members", "project(id: $project) { members(PAGE) {ROWS} }", "project.members"),
     ("Project.assets", "project(id: $project) { assets(PAGE) {ROWS} }", "project.assets"),
+    ("Project.jobs", "project(id: $project) { jobs(PAGE) {ROWS} }", "project.jobs"),
     ("Task.assets", "task(id: $task) { assets(PAGE) {ROWS} }", "task.assets"),
     ("Task.annotations", "task(id: $task) { annotations(PAGE) {ROWS} }", "task.annotations"),
     ("Task.assignments", "task(id: $task) { assignments(PAGE) {ROWS} }", "task.assignments"),
@@ -61,6 +62,7 @@ impl Scene {
         let saved = app.at_work(&project, &task, &ana).await.edit(span(&annotation, 0, "hello")).await;
         assert_eq!(saved["outcome"], "APPLIED");
         app.snapshot(&task, 1).await;
+        project.export().await;
         Self { app, project, task, annotation }
     }
 

@@ -20,7 +20,7 @@ on_both_databases![
 ];
 
 /// Mutations of a project's managers: the field of the error for those who do not see the project, and the selection.
-const OF_MANAGERS: [(&str, &str, &str); 10] = [
+const OF_MANAGERS: [(&str, &str, &str); 13] = [
     ("updateProject", "projectId", "project { id }"),
     ("setMember", "projectId", "project { id }"),
     ("publishTemplate", "template.projectId", "template { id }"),
@@ -31,6 +31,9 @@ const OF_MANAGERS: [(&str, &str, &str); 10] = [
     ("revokeLease", "taskId", "task { id }"),
     ("reopenTask", "taskId", "task { id }"),
     ("archiveTasks", "taskIds[0]", "tasks { id }"),
+    ("startImport", "projectId", "job { id }"),
+    ("startExport", "projectId", "job { id }"),
+    ("cancelJob", "jobId", "job { id }"),
 ];
 
 /// Mutations of reviewers and of annotators, as above.
@@ -82,6 +85,7 @@ impl Scene {
         let upload = project.request_upload("a.txt", "text/plain", 5).await;
         assert_eq!(app.put(&upload.text("requestUploads.uploads.0.url"), "hello").await.status(), 204);
         let asset = upload.text("requestUploads.uploads.0.assetId");
+        let (source, job) = (app.source(&project).await, project.export().await);
         let eve = app.person("eve").await;
         let holder = project.member(&app, "holder", "ANNOTATOR").await;
         let judge = project.member(&app, "judge", "REVIEWER").await;
@@ -108,6 +112,11 @@ impl Scene {
             "updateTasks": { "taskIds": [task], "priority": 7 },
             "archiveTasks": { "taskIds": [task], "archived": true },
             "revokeLease": { "taskId": task, "slot": 1, "reason": "needed elsewhere" },
+            "startImport": {
+                "projectId": project.id, "format": "JSONL", "source": { "assetId": source }, "annotations": "ACCEPT",
+            },
+            "startExport": { "projectId": project.id, "format": "COCO" },
+            "cancelJob": { "jobId": job },
             "reopenTask": { "taskId": closed, "reason": "another look" },
             "claimTask": { "projectId": project.id },
             "withdrawSubmission": { "taskId": to_withdraw },

@@ -136,7 +136,7 @@ async fn a_completed_upload_takes_no_more_bytes(database: Database) {
     let watch = project.watch().await;
     let late = app.put(&upload.url, "later").await;
     assert_eq!(late.status(), 409);
-    watch.refused("bytes after completion", &Answer::read(late).await, "INVALID_TRANSITION", "asset").await;
+    watch.refused("bytes after completion", &Answer::read(late).await, "INVALID_TRANSITION", "file").await;
     let read = app.http.get(completed.text("completeUploads.assets.0.url")).send().await.unwrap();
     assert_eq!(read.text().await.unwrap(), "hello");
 }
@@ -153,7 +153,7 @@ async fn a_url_that_was_not_given_out_opens_nothing(database: Database) {
         ("half a signature", upload.url.replace("signature=", "sig="), 403, "FORBIDDEN", ""),
         ("no time in words", upload.url.replace("expires=", "expires=soon"), 403, "FORBIDDEN", ""),
         ("a path that is not UTF-8", app.url(&format!("/files/%ff?{query}")), 400, "BAD_USER_INPUT", ""),
-        ("no id", app.url(&format!("/files/garbage?{query}")), 400, "BAD_USER_INPUT", "asset"),
+        ("no id", app.url(&format!("/files/garbage?{query}")), 400, "BAD_USER_INPUT", "file"),
         ("another signature", upload.url.replace("signature=", "signature=00"), 403, "FORBIDDEN", ""),
         ("a signature of no bytes", upload.url.replace("signature=", "signature=é"), 403, "FORBIDDEN", ""),
         ("a longer time", upload.url.replace("expires=", "expires=9"), 403, "FORBIDDEN", ""),

@@ -1,5 +1,6 @@
 //! docs/errors.md says what the code does: its codes are those of the schema, its examples are sent.
 
+mod jobs;
 mod labeling;
 
 use std::collections::BTreeSet;
@@ -210,7 +211,10 @@ async fn every_bad_input_of_the_table_is_answered_as_it_says(database: Database)
     let boss = app.admin().await;
     let project = app.project(&boss, Media::Text).await;
     let mut sent = Vec::new();
-    for (what, answer) in examples(&app, &project).await.into_iter().chain(labeling::requests(&app, &boss).await) {
+    let mut all = examples(&app, &project).await;
+    all.extend(labeling::requests(&app, &boss).await);
+    all.extend(jobs::requests(&app, &boss).await);
+    for (what, answer) in all {
         answer.assert_refused(what, answer.code(), answer.field());
         sent.push(row(what, answer.code(), answer.field(), answer.message()));
     }

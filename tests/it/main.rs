@@ -42,7 +42,11 @@ mod format_jsonl;
 mod graphql_over_http_audit;
 mod http_behaviour;
 mod http_operation;
+mod job_access;
+mod job_files;
 mod job_import;
+mod job_progress;
+mod job_runners;
 mod lease_life;
 mod page_walks;
 mod project_settings;
@@ -104,7 +108,11 @@ fn main() -> ExitCode {
         graphql_over_http_audit::trials(),
         http_behaviour::trials(),
         http_operation::trials(),
+        job_access::trials(),
+        job_files::trials(),
         job_import::trials(),
+        job_progress::trials(),
+        job_runners::trials(),
         lease_life::trials(),
         page_walks::trials(),
         project_settings::trials(),

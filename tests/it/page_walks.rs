@@ -174,6 +174,9 @@ async fn every_list(app: &TestApp) -> (Person, Vec<List>) {
     for _ in 0..10 {
         app.snapshot(&shown, 1).await;
     }
+    for _ in 0..10 {
+        project.export().await;
+    }
     let other = app.project(&boss, Media::Text).await;
     for _ in 0..8 {
         app.project(&boss, Media::Text).await;
@@ -212,6 +215,7 @@ async fn every_list(app: &TestApp) -> (Person, Vec<List>) {
         of_project("templates", "templates", "id version", "project.templates", 10).of(&project.id),
         of_project("members", "members", "user { id }", "project.members", 10).of(&project.id),
         of_project("assets", "assets", "id", "project.assets", 10).of(&project.id),
+        of_project("jobs", "jobs", "id", "project.jobs", 10).of(&project.id),
         List::new("annotations", "task(id: $id)", "annotations", "id", "task.annotations", 10).of(&shown),
         List::new("snapshots", "task(id: $id)", "snapshots", "id", "task.snapshots", 10).of(&shown),
         List::new("revisions", "node(id: $id) { ... on Annotation", "revisions", "revision", "node.revisions", 10)

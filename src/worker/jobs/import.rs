@@ -32,26 +32,39 @@ use crate::{
 pub(super) async fn run(work: Work<'_>) -> Result<End, Stop> {
     let Work { app, job, .. } = &work;
     let parameters: ImportParameters = job::parameters(job)?;
-    let format = format::of(parameters.format);
     let import = import::begin(app, job.clone(), &parameters).await?;
-    // What earlier imports left hidden would be taken for known tasks.
-    while job::sweep(app).await? > 0 {}
-    let scratch = Scratch::new()?;
-    let source = Source { format, path: scratch.file("source"), scratch: scratch.folder("codec")? };
-    scratch::write(asset::bytes(app, parameters.source()?).await?, &source.path).await?;
-
     let mut written = import::resume(&app.db, job).await?;
-    // One that was interrupted while it showed its tasks has written all of them.
+    // Interrupted while it showed its tasks, it shows the rest, whatever has become of the file meanwhile.
     if job.step != Some(JobStep::Show) {
-        let validated = match validate(&work, &import, &source).await? {
-            Ok(validated) => validated,
-            Err(errors) => return refused(&work, &scratch, errors).await,
-        };
-        job::note_losses(app, job.id, work.runner, &validated.losses).await??;
-        written = write(&work, &import, &source, written, validated.records).await?;
+        match check_and_write(&work, &import, &parameters, written).await? {
+            Ok(all) => written = all,
+            Err(refused) => return Ok(refused),
+        }
     }
     show(&work, &import, written.made).await?;
     Ok(End { state: JobState::Succeeded, message: summary(written), result_key: None, errors_key: None })
+}
+
+/// Reads the file twice; gives what was written, or how the import ends when something is wrong with it.
+async fn check_and_write(
+    work: &Work<'_>,
+    import: &Import,
+    parameters: &ImportParameters,
+    written: Written,
+) -> Result<Result<Written, End>, Stop> {
+    let app = work.app;
+    // What earlier imports left hidden would be taken for known tasks.
+    while job::sweep(app).await? > 0 {}
+    let format = format::of(parameters.format);
+    let scratch = Scratch::new()?;
+    let source = Source { format, path: scratch.file("source"), scratch: scratch.folder("codec")? };
+    scratch::write(asset::bytes(app, parameters.source()?).await?, &source.path).await?;
+    let validated = match validate(work, import, &source).await? {
+        Ok(validated) => validated,
+        Err(errors) => return Ok(Err(refused(work, &scratch, errors).await?)),
+    };
+    job::note_losses(app, work.job.id, work.runner, &validated.losses).await??;
+    Ok(Ok(write(work, import, &source, written, validated.records).await?))
 }
 
 fn summary(written: Written) -> String {

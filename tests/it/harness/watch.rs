@@ -12,6 +12,7 @@ const EVERYTHING: &str = "query($id: ID!) {
         templates(first: 50) { totalCount nodes { id } }
         members(first: 50) { totalCount nodes { role user { id } } }
         assets(first: 200) { totalCount nodes { id state } }
+        jobs(first: 50) { totalCount nodes { id state } }
     }
     eventCursor(projectId: $id)
     tasks(projectId: $id, first: 200) { totalCount nodes { id state version priority

@@ -38,11 +38,12 @@ pub(super) const WITHOUT_IDS: [&str; 9] = [
 ];
 
 /// Each implementation of Node with its ids in a project.
-pub(super) const NODES: [(&str, IdsOf); 11] = [
+pub(super) const NODES: [(&str, IdsOf); 12] = [
     ("AccessToken", |b| vec![b.spare_token.clone()]),
     ("Annotation", |b| b.annotations.clone()),
     ("Assignment", |b| b.assignments.clone()),
     ("Asset", |b| vec![b.ready.clone(), b.pending.clone()]),
+    ("Job", job),
     ("LabelingSession", session),
     ("Project", project),
     ("Review", |b| vec![b.review.clone()]),
@@ -58,6 +59,10 @@ fn nodes(b: &Tenant) -> Vec<String> {
 
 fn session(b: &Tenant) -> Vec<String> {
     vec![b.session.id.clone()]
+}
+
+fn job(b: &Tenant) -> Vec<String> {
+    vec![b.job.clone()]
 }
 
 fn project(b: &Tenant) -> Vec<String> {
@@ -83,6 +88,7 @@ pub(super) const CASES: &[Case] = &[
             ... on Annotation { label author { id } revisions(first: 9) { totalCount nodes { content { label } } } }
             ... on Snapshot { slot payload task { id } } ... on LabelingSession { actor fence task { id } slot { number } }
             ... on Assignment { state annotator { id } } ... on Review { verdict comment reviewer { id } }
+            ... on Job { kind state message resultUrl project { id } createdBy { id } }
             ... on Asset { fileName url } ... on Task { externalId slots { reservedFor { id } holder { id } } reviews { id }
               annotations(first: 9) { nodes { id } } assignments(first: 9) { totalCount nodes { id } } } } }",
         variables: |_, id| json!({ "id": id }),
@@ -151,6 +157,41 @@ pub(super) const CASES: &[Case] = &[
         document: "subscription($project: ID!, $id: ID!, $after: EventCursor) {
             taskEvents(projectId: $project, taskId: $id, after: $after) { id } }",
         variables: |a, id| json!({ "project": a.project.id, "id": id, "after": front(&a.project.id) }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Subscription.jobProgress(jobId)",
+        ids: job,
+        document: "subscription($id: ID!) { jobProgress(jobId: $id) { id state resultUrl } }",
+        variables: |_, id| json!({ "id": id }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.startImport(input.projectId)",
+        ids: project,
+        document: START_IMPORT,
+        variables: |a, id| import(id, &a.ready),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.startImport(input.source.assetId)",
+        ids: |b| vec![b.ready.clone()],
+        document: START_IMPORT,
+        variables: |a, id| import(&a.project.id, id),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.startExport(input.projectId)",
+        ids: project,
+        document: "mutation($input: StartExportInput!) { startExport(input: $input) { job { id project { id } } } }",
+        variables: |_, id| json!({ "input": { "projectId": id, "format": "JSONL" } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.cancelJob(input.jobId)",
+        ids: job,
+        document: "mutation($input: CancelJobInput!) { cancelJob(input: $input) { job { id state } } }",
+        variables: |_, id| json!({ "input": { "jobId": id } }),
         manager_gets: "NOT_FOUND",
     },
     Case {
@@ -434,6 +475,12 @@ fn save(a: &Tenant, edit: &Value) -> Value {
     json!({ "input": { "sessionId": a.session.id, "fence": a.session.fence, "edits": [edit] } })
 }
 
+fn import(project: &str, source: &str) -> Value {
+    json!({ "input": { "projectId": project, "format": "JSONL", "source": { "assetId": source }, "annotations": "IGNORE" } })
+}
+
+const START_IMPORT: &str =
+    "mutation($input: StartImportInput!) { startImport(input: $input) { job { id project { id } } } }";
 const SET_MEMBER: &str =
     "mutation($input: SetMemberInput!) { setMember(input: $input) { member { role user { id name email } } } }";
 const CREATE_TASKS: &str =
@@ -493,6 +540,12 @@ pub(super) const LISTS: &[List] = &[
         path: "project.assets",
         id: |t| &t.project.id,
         document: r#"{ project(id: "ID") { assets(PAGE) { edges { cursor node { id } } } } }"#,
+    },
+    List {
+        field: "Project.jobs",
+        path: "project.jobs",
+        id: |t| &t.project.id,
+        document: r#"{ project(id: "ID") { jobs(PAGE) { edges { cursor node { id } } } } }"#,
     },
     List {
         field: "Task.assets",

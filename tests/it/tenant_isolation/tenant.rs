@@ -32,6 +32,8 @@ pub(super) struct Tenant {
     pub(super) assignments: Vec<String>,
     /// Of the last task, which is accepted.
     pub(super) review: String,
+    /// An export that waits.
+    pub(super) job: String,
 }
 
 impl Tenant {
@@ -101,6 +103,7 @@ impl Tenant {
             snapshot,
             assignments: turns.get("task.assignments.nodes").as_array().unwrap().iter().map(id_of).collect(),
             review: judged.text("reviewTask.reviews.0.id"),
+            job: project.export().await,
             project,
         }
     }
@@ -126,7 +129,7 @@ impl Tenant {
             eventCursor(projectId: $id)
             project(id: $id) {
                 name state template { version } members(first: 50) { nodes { role user { id name } } }
-                assets(first: 50) { nodes { id state } }
+                assets(first: 50) { nodes { id state } } jobs(first: 50) { nodes { id state } }
             }
             tasks(projectId: $id, first: 50) { nodes { id state priority version slots { state holder { id } reservedFor { id } }
               assignments(first: 9) { nodes { state } } reviews { id }
