@@ -4,6 +4,7 @@ mod migrate;
 mod serve;
 mod token;
 mod user;
+mod watch;
 
 use std::{collections::BTreeMap, io::Write};
 
@@ -27,7 +28,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the server
-    Serve,
+    Serve(serve::Serve),
     /// Bring the database's schema up to date
     Migrate,
     /// Make users and sign-in links
@@ -36,6 +37,8 @@ enum Command {
     /// Make access tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Print what happens in a project, as it happens: a line of JSON for each event
+    Watch(watch::Watch),
     /// Print the GraphQL schema
     Schema,
 }
@@ -51,10 +54,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let config = Config::load(environment)?;
     match cli.command {
-        Command::Serve => serve::run(&config).await,
+        Command::Serve(serve) => serve::run(&config, &serve).await,
         Command::Migrate => migrate::run(&config).await,
         Command::User(command) => user::run(&config, command).await,
         Command::Token(command) => token::run(&config, command).await,
+        Command::Watch(watch) => watch::run(&config, watch).await,
         Command::Schema => Ok(()),
     }
 }

@@ -1,8 +1,14 @@
 //! Who asks: from the secret a request carries to a viewer, in one statement.
 
+use uuid::Uuid;
+
 use crate::{
-    domain::limits,
-    repo::{Scope, access_token, sign_in, sign_in::SecretHash, user::User},
+    domain::{ids::UserId, limits},
+    repo::{
+        Scope, access_token, sign_in,
+        sign_in::SecretHash,
+        user::{self, User},
+    },
     service::{
         App, ServiceError,
         secret::{self, Purpose},
@@ -16,10 +22,21 @@ pub struct Viewer {
     pub user: User,
     /// The hash of the secret the request carried.
     pub(crate) credential: SecretHash,
-    purpose: Purpose,
+    /// What that secret opens; none: there is no secret, the operator acts for this person.
+    purpose: Option<Purpose>,
 }
 
+/// What the operator sees, who has the machine: everything, as nobody in particular.
+pub(crate) const OPERATOR: Scope = Scope { user: UserId(Uuid::nil()), admin: true };
+
 impl Viewer {
+    /// Somebody for whom the operator acts, who has the machine: with that person's rights and under their name, without
+    /// a credential.
+    #[must_use]
+    pub(crate) fn on_behalf_of(user: User) -> Self {
+        Self { user, credential: [0; 32], purpose: None }
+    }
+
     /// What the viewer may see.
     #[must_use]
     pub fn scope(&self) -> Scope {
@@ -54,7 +71,12 @@ pub async fn authenticate(app: &App, secret: &str) -> Result<Viewer, ServiceErro
 /// # Errors
 /// As [`authenticate`]: the credential may have ended since.
 pub async fn again(app: &App, viewer: &Viewer) -> Result<Viewer, ServiceError> {
-    by_credential(app, viewer.purpose, viewer.credential).await
+    let Some(purpose) = viewer.purpose else {
+        let user = user::find(&app.db, viewer.user.id).await?.ok_or(ENDED)?;
+        must_be_enabled(&user)?;
+        return Ok(Viewer::on_behalf_of(user));
+    };
+    by_credential(app, purpose, viewer.credential).await
 }
 
 const ENDED: ServiceError = ServiceError::Unauthenticated("the token is unknown, expired or revoked");
@@ -75,7 +97,7 @@ async fn by_credential(app: &App, purpose: Purpose, credential: SecretHash) -> R
         }
         Purpose::Link => return Err(ENDED),
     };
-    Ok(Viewer { user, credential, purpose })
+    Ok(Viewer { user, credential, purpose: Some(purpose) })
 }
 
 /// A disabled user has no way in.

@@ -27,17 +27,21 @@ mod claim_load;
 mod claim_queue;
 mod claim_races;
 mod command_line;
+mod demo_project;
 mod error_docs;
 mod event_replay;
 mod event_streams;
 mod event_subscriptions;
+mod event_watch;
 mod faults_hangup;
 mod faults_kill;
 mod field_coverage;
 mod file_downloads;
+mod graphiql_page;
 mod graphql_over_http_audit;
 mod http_behaviour;
 mod http_operation;
+mod id_snippets;
 mod lease_life;
 mod page_walks;
 mod project_settings;
@@ -83,17 +87,21 @@ fn main() -> ExitCode {
         claim_queue::trials(),
         claim_races::trials(),
         command_line::trials(),
+        demo_project::trials(),
         error_docs::trials(),
         event_replay::trials(),
         event_streams::trials(),
         event_subscriptions::trials(),
+        event_watch::trials(),
         faults_hangup::trials(),
         faults_kill::trials(),
         field_coverage::trials(),
         file_downloads::trials(),
+        graphiql_page::trials(),
         graphql_over_http_audit::trials(),
         http_behaviour::trials(),
         http_operation::trials(),
+        id_snippets::trials(),
         lease_life::trials(),
         page_walks::trials(),
         project_settings::trials(),
