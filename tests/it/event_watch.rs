@@ -48,8 +48,11 @@ impl Watching {
 
     /// The lines up to one that tells of this.
     fn until(&self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let begun = Instant::now();
         let mut lines = Vec::new();
         loop {
+            // Its position is told without an end.
+            assert!(begun.elapsed() < DEADLINE, "waited in vain: {lines:#?}");
             lines.push(self.line());
             if lines.last().is_some_and(&wanted) {
                 return lines;
