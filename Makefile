@@ -19,9 +19,9 @@ setup: ## Install what building and testing need (asks before apt-get), fetch al
 	@cargo fetch --locked
 
 .PHONY: run
-run: ## Build and start the server
+run: ## Build and start the server, with a demo in it
 	@echo "The first build takes some minutes, later ones seconds."
-	cargo run --locked -- serve
+	cargo run --locked -- serve --demo
 
 .PHONY: test
 test: ## Run all tests, against real servers; fails when one cannot be started

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// Ours, served beside the fetched files.
-const OWN_FILES: [&str; 2] = ["page.css", "start.js"];
+const OWN_FILES: [&str; 3] = ["page.css", "examples.js", "start.js"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("assets").join("graphiql");

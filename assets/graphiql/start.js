@@ -17,9 +17,12 @@
     enableIncrementalDelivery: false,
   });
 
+  // Tabs are kept in the browser: those of another project, such as a demo that was thrown away, stay apart.
+  const namespace = root.dataset.project ? `concord:${root.dataset.project}` : 'concord';
+
   // A token typed into the header editor must not outlive the page, but GraphiQL's history stores the headers of every
   // request in spite of `shouldPersistHeaders`.
-  const storage = GraphiQL.createLocalStorage({ namespace: 'concord' });
+  const storage = GraphiQL.createLocalStorage({ namespace });
   const setItem = storage.setItem;
   const dropHeaders = (key, value) => (key === 'headers' ? undefined : value);
   storage.setItem = (key, value) => {
@@ -31,6 +34,8 @@
     React.createElement(GraphiQL, {
       fetcher,
       storage,
+      defaultTabs: concordExamples(root.dataset.project),
+      defaultEditorToolsVisibility: 'variables',
       isHeadersEditorEnabled: true,
       shouldPersistHeaders: false,
       showPersistHeadersSettings: false,

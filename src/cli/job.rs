@@ -32,7 +32,7 @@ pub(super) async fn operator(app: &App, email: Option<&str>) -> anyhow::Result<V
         }
         None => user::first_admin(&app.db).await?.context("there is no admin yet; start the server once")?,
     };
-    Ok(Viewer::operator(user))
+    Ok(Viewer::on_behalf_of(user))
 }
 
 /// Does a job here, or waits for the server that took it up before; gives it as it ended. When `stopped` says so it is

@@ -7,13 +7,14 @@ mod migrate;
 mod serve;
 mod token;
 mod user;
+mod watch;
 
 use std::{collections::BTreeMap, io::Write};
 
 use clap::{Parser, Subcommand};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::watch::{Receiver, channel},
 };
 
 use crate::{config::Config, graphql};
@@ -34,7 +35,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the server
-    Serve,
+    Serve(serve::Serve),
     /// Bring the database's schema up to date
     Migrate,
     /// Make users and sign-in links
@@ -47,6 +48,8 @@ enum Command {
     Import(import::ImportCommand),
     /// Make a data set of a project's tasks, and follow it to its end
     Export(export::ExportCommand),
+    /// Print what happens in a project, as it happens: a line of JSON for each event
+    Watch(watch::Watch),
     /// Print the GraphQL schema
     Schema,
 }
@@ -62,20 +65,21 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let config = Config::load(environment)?;
     match cli.command {
-        Command::Serve => serve::run(&config).await,
+        Command::Serve(serve) => serve::run(&config, &serve).await,
         Command::Migrate => migrate::run(&config).await,
         Command::User(command) => user::run(&config, command).await,
         Command::Token(command) => token::run(&config, command).await,
         Command::Import(command) => import::run(&config, command, interrupted()?).await,
         Command::Export(command) => export::run(&config, command, interrupted()?).await,
+        Command::Watch(watch) => watch::run(&config, watch).await,
         Command::Schema => Ok(()),
     }
 }
 
 /// Turns true when the command is asked to stop.
-fn interrupted() -> anyhow::Result<watch::Receiver<bool>> {
+fn interrupted() -> anyhow::Result<Receiver<bool>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let (stop, stopped) = watch::channel(false);
+    let (stop, stopped) = channel(false);
     tokio::spawn(async move {
         tokio::select! {
             _ = interrupt.recv() => {}

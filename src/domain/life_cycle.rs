@@ -205,4 +205,6 @@ impl Life {
 }
 
 #[cfg(test)]
+mod diagram;
+#[cfg(test)]
 mod tests;

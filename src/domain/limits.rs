@@ -47,6 +47,8 @@ pub const OPERATION_ID_CHARS: usize = 128;
 
 /// How often a subscription looks for events that nothing woke it for: other processes write too.
 pub const EVENT_POLL: Duration = Duration::from_secs(2);
+/// The same for `concord watch`, whose events are all of other processes.
+pub const WATCH_POLL: Duration = Duration::from_millis(300);
 /// Events that a subscription reads at once and holds.
 pub const LIVE_PAGE: usize = 100;
 /// How often a subscription tells its position, whether or not there was an event.

@@ -12,6 +12,7 @@ mod negotiation;
 mod pages;
 mod security;
 mod serve;
+mod what_to_try;
 
 use std::sync::{
     Arc,

@@ -18,7 +18,7 @@ use crate::{
     config::Mode,
     domain::words::ErrorCode,
     graphql,
-    http::{Server, auth, error, error::HttpError, security},
+    http::{Server, auth, error, error::HttpError, security, what_to_try::WhatToTry},
     service::{ServiceError, sign_in},
 };
 
@@ -63,7 +63,7 @@ fn page(server: &Server, text: &str, policy: &'static str) -> Response {
 /// The front page.
 pub(super) async fn front(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
     let viewer = auth::viewer(&server, &headers).await.ok().flatten();
-    let who = match viewer {
+    let who = match &viewer {
         Some(viewer) => format!("You are signed in as <strong>{}</strong>.", escaped(&viewer.user.name)),
         None => "You are not signed in. <a href=\"{{base}}sign-in\">Sign in</a>".to_owned(),
     };
@@ -74,7 +74,14 @@ pub(super) async fn front(State(server): State<Arc<Server>>, headers: HeaderMap)
         }
         Mode::Release => "",
     };
-    page(&server, &FRONT.replace("{{who}}", &who).replace("{{tools}}", tools), PAGE_POLICY)
+    let what_to_try = match server.mode {
+        Mode::Development => {
+            format!("<h2>What to try</h2>\n{}", WhatToTry::of(&server, viewer.as_ref()).await.html())
+        }
+        Mode::Release => String::new(),
+    };
+    let text = FRONT.replace("{{who}}", &who).replace("{{tools}}", tools).replace("{{try}}", &what_to_try);
+    page(&server, &text, PAGE_POLICY)
 }
 
 /// What the sign-in page is opened with.
@@ -170,9 +177,14 @@ async fn schema() -> Response {
     static_file("text/plain; charset=utf-8", graphql::sdl().into_bytes())
 }
 
-async fn graphiql_page(State(server): State<Arc<Server>>) -> Response {
-    let text = if graphiql::FILES.is_empty() { GRAPHIQL_MISSING } else { GRAPHIQL };
-    page(&server, text, GRAPHIQL_POLICY)
+async fn graphiql_page(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
+    if graphiql::FILES.is_empty() {
+        return page(&server, GRAPHIQL_MISSING, GRAPHIQL_POLICY);
+    }
+    let viewer = auth::viewer(&server, &headers).await.ok().flatten();
+    let what_to_try = WhatToTry::of(&server, viewer.as_ref()).await;
+    let text = GRAPHIQL.replace("{{project}}", &what_to_try.project_id()).replace("{{try}}", &what_to_try.html());
+    page(&server, &text, GRAPHIQL_POLICY)
 }
 
 async fn graphiql_file(Path(file): Path<String>) -> Result<Response, HttpError> {
@@ -191,6 +203,6 @@ fn static_file(content_type: &'static str, bytes: impl Into<axum::body::Body>) -
 }
 
 /// Text inside HTML.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

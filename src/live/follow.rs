@@ -61,6 +61,8 @@ pub struct Follower {
     sight: Sight,
     resync: Option<Told>,
     has_more: bool,
+    /// How often to look for what nothing woke for.
+    poll: Duration,
     /// Events filtered out since the follower was last told a position.
     filtered: usize,
     /// When the next notice of the position is due, in the process's uptime.
@@ -94,10 +96,23 @@ impl Follower {
             sight: Sight::All,
             resync: None,
             has_more: true,
+            poll: limits::EVENT_POLL,
             filtered: 0,
             notice_at: db.clock().uptime() + limits::CURSOR_NOTICE,
             db: db.clone(),
         })
+    }
+
+    /// The same, looking for what other processes wrote this often.
+    #[must_use]
+    pub fn polling(self, poll: Duration) -> Self {
+        Self { poll, ..self }
+    }
+
+    /// Everything up to here was told or filtered out.
+    #[must_use]
+    pub fn cursor(&self) -> &EventCursor {
+        &self.cursor
     }
 
     /// Whether something was read that [`Follower::take`] has not looked at.
@@ -153,7 +168,7 @@ impl Follower {
         let notice = self.notice_at.saturating_sub(self.db.clock().uptime());
         tokio::select! {
             () = self.watch.woken() => {}
-            () = tokio::time::sleep(limits::EVENT_POLL.min(notice)) => {}
+            () = tokio::time::sleep(self.poll.min(notice)) => {}
         }
     }
 

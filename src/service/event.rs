@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 
 use crate::{
     domain::{
@@ -13,7 +13,12 @@ use crate::{
         words::EventType,
     },
     live::{self, Filter, Follower, Replay, Sight, Told},
-    repo::{Conn, event::StoredEvent, project::Project, slot, task},
+    repo::{
+        Conn, Scope,
+        event::StoredEvent,
+        project::{self as project_repo, Project},
+        slot, task,
+    },
     service::{App, ServiceError, Viewer, identity, project},
 };
 
@@ -103,22 +108,46 @@ pub async fn follow(
     }
     let (project, _) = project::get(&app, &viewer, project).await?;
     if let Some(task) = task {
-        let found = task::find(&app.db, viewer.scope(), task).await?.filter(|task| task.project == project.id);
-        found.ok_or_else(|| ServiceError::not_found("task", "taskId"))?;
+        must_be_task_of(&app, viewer.scope(), project.id, task).await?;
     }
     let follower = Follower::new(&app.db, &app.hub, project.id, Filter { task, types }, after).await?;
-    let trusted_until = app.db.clock().uptime() + limits::ACCESS_TRUST;
-    let following = Following { app, viewer, project: project.id, follower, trusted_until };
-    Ok(stream::try_unfold(following, async |mut following| {
-        let told = following.next().await?;
-        Ok(Some((told, following)))
-    }))
+    Ok(Following::new(app, Some(viewer), project.id, follower).stream())
 }
 
-/// One viewer's following of one project.
+/// As [`follow`], on behalf of the operator, who has the machine and sees everything. What other processes commit is seen
+/// within `poll`. Without `after` the first thing told is the position that it begins at, so that there is one to go on
+/// from before anything has happened.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] when there is no such project or task.
+#[tracing::instrument(skip_all, fields(project.id = %follow.project))]
+pub async fn follow_unchecked(
+    app: Arc<App>,
+    follow: Follow,
+    poll: Duration,
+) -> Result<impl Stream<Item = Result<Told, ServiceError>> + Send + use<>, ServiceError> {
+    let Follow { project, task, types, after } = follow;
+    let found = project_repo::find(&app.db, identity::OPERATOR, project).await?;
+    let (project, _) = found.ok_or_else(|| project::no_project("projectId"))?;
+    if let Some(task) = task {
+        must_be_task_of(&app, identity::OPERATOR, project.id, task).await?;
+    }
+    let begins_now = after.is_none();
+    let follower = Follower::new(&app.db, &app.hub, project.id, Filter { task, types }, after).await?.polling(poll);
+    let begin = begins_now.then(|| Ok(Told::Moved(follower.cursor().clone())));
+    Ok(stream::iter(begin).chain(Following::new(app, None, project.id, follower).stream()))
+}
+
+async fn must_be_task_of(app: &App, scope: Scope, project: ProjectId, task: TaskId) -> Result<(), ServiceError> {
+    let found = task::find(&app.db, scope, task).await?.filter(|task| task.project == project);
+    found.map(drop).ok_or_else(|| ServiceError::not_found("task", "taskId"))
+}
+
+/// The following of one project.
 struct Following {
     app: Arc<App>,
-    viewer: Viewer,
+    /// Whose; none: the operator's, whose rights do not end.
+    viewer: Option<Viewer>,
     project: ProjectId,
     follower: Follower,
     /// Until when the last look at the viewer's rights counts, in the process's uptime.
@@ -126,6 +155,18 @@ struct Following {
 }
 
 impl Following {
+    fn new(app: Arc<App>, viewer: Option<Viewer>, project: ProjectId, follower: Follower) -> Self {
+        let trusted_until = app.db.clock().uptime() + limits::ACCESS_TRUST;
+        Self { app, viewer, project, follower, trusted_until }
+    }
+
+    fn stream(self) -> impl Stream<Item = Result<Told, ServiceError>> + Send + use<> {
+        stream::try_unfold(self, async |mut following| {
+            let told = following.next().await?;
+            Ok(Some((told, following)))
+        })
+    }
+
     async fn next(&mut self) -> Result<Told, ServiceError> {
         loop {
             if self.app.db.clock().uptime() >= self.trusted_until {
@@ -159,8 +200,9 @@ impl Following {
 
     /// What the viewer sees of what was read.
     async fn must_still_see(&self) -> Result<Sight, ServiceError> {
-        let now = identity::again(&self.app, &self.viewer).await?;
-        if self.viewer.user.admin && !now.user.admin {
+        let Some(viewer) = &self.viewer else { return Ok(Sight::All) };
+        let now = identity::again(&self.app, viewer).await?;
+        if viewer.user.admin && !now.user.admin {
             // Everything the stream shows is shown with the rights it was begun with.
             return Err(ServiceError::Forbidden("you are no admin any more; subscribe again"));
         }

@@ -1,7 +1,9 @@
 //! Who asks: from the secret a request carries to a viewer, in one statement.
 
+use uuid::Uuid;
+
 use crate::{
-    domain::limits,
+    domain::{ids::UserId, limits},
     repo::{
         Scope, access_token, sign_in,
         sign_in::SecretHash,
@@ -20,15 +22,19 @@ pub struct Viewer {
     pub user: User,
     /// The hash of the secret the request carried.
     pub(crate) credential: SecretHash,
-    /// What the secret opens; none: the operator's own command, which carries none.
+    /// What that secret opens; none: there is no secret, the operator acts for this person.
     purpose: Option<Purpose>,
 }
 
+/// What the operator sees, who has the machine: everything, as nobody in particular.
+pub(crate) const OPERATOR: Scope = Scope { user: UserId(Uuid::nil()), admin: true };
+
 impl Viewer {
-    /// Somebody on whose behalf the operator of the machine acts, without a credential.
+    /// Somebody for whom the operator acts, who has the machine: with that person's rights and under their name, without
+    /// a credential.
     #[must_use]
-    pub fn operator(user: User) -> Self {
-        Self { user, credential: secret::hash(""), purpose: None }
+    pub fn on_behalf_of(user: User) -> Self {
+        Self { user, credential: [0; 32], purpose: None }
     }
 
     /// What the viewer may see.
@@ -68,7 +74,7 @@ pub async fn again(app: &App, viewer: &Viewer) -> Result<Viewer, ServiceError> {
     let Some(purpose) = viewer.purpose else {
         let user = user::find(&app.db, viewer.user.id).await?.ok_or(ENDED)?;
         must_be_enabled(&user)?;
-        return Ok(Viewer::operator(user));
+        return Ok(Viewer::on_behalf_of(user));
     };
     by_credential(app, purpose, viewer.credential).await
 }

@@ -7,6 +7,7 @@ pub mod asset;
 mod asset_facts;
 mod canvas;
 pub mod claim;
+pub mod demo;
 mod edit_batch;
 mod error;
 pub mod event;

@@ -18,6 +18,8 @@ on_both_databases![
     a_created_token_is_printed_alone_and_works,
     commands_work_beside_a_running_server,
     the_first_start_prints_a_link_and_the_second_a_hint,
+    the_demo_is_there_at_once_and_says_what_to_try,
+    release_mode_has_no_demo,
     everything_wrong_with_the_configuration_is_said_at_once,
     a_stopped_server_turns_unready_finishes_and_ends_well,
     a_second_signal_stops_at_once,
@@ -80,7 +82,13 @@ impl Machine {
 
     /// Starts the server and waits until it serves.
     fn serve(&self) -> Serving {
-        let mut process = self.command(&["serve"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        self.serve_with(&[])
+    }
+
+    /// The same, with more arguments.
+    fn serve_with(&self, more: &[&str]) -> Serving {
+        let mut process =
+            self.command(&[&["serve"], more].concat()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let out = BufReader::new(process.stdout.take().unwrap());
         let (send, lines) = mpsc::channel();
         std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
@@ -232,6 +240,46 @@ async fn the_first_start_prints_a_link_and_the_second_a_hint(database: Database)
     let command = hint.strip_prefix("Another sign-in link: concord ").unwrap_or_else(|| panic!("{hint}"));
     let another = machine.line(&command.split(' ').collect::<Vec<_>>());
     assert_eq!(machine.enter(&another).await.get("signIn.user.email"), "admin@localhost", "the hint works");
+}
+
+async fn the_demo_is_there_at_once_and_says_what_to_try(database: Database) {
+    let machine = Machine::new(database);
+    let mut projects = Vec::new();
+    for start in ["the first", "the second"] {
+        let mut server = machine.serve_with(&["--demo"]);
+        let link = server.line();
+        let link = link.strip_prefix("Sign in, once, within a day: ").unwrap_or_else(|| panic!("{start}: {link}"));
+        let entered = machine.enter(link).await;
+        assert_eq!(entered.get("signIn.user.email"), "admin@localhost", "{start}");
+        let lines: Vec<String> = (0..8).map(|_| server.line()).collect();
+        let concord = env!("CARGO_BIN_EXE_concord");
+        let commands = lines.iter().filter_map(|line| line.split_once(&format!(" {concord} ")));
+        let commands: Vec<Vec<&str>> = commands.map(|(_, command)| command.split(' ').collect()).collect();
+        let [people @ .., watch] = &commands[..] else { panic!("no commands: {lines:#?}") };
+        for (person, email) in people.iter().zip(["ana", "ben", "rita"]) {
+            let entered = machine.enter(&machine.line(person)).await;
+            assert_eq!(entered.get("signIn.user.email"), &json!(format!("{email}@demo.localhost")), "{start}");
+        }
+        assert_eq!((people.len(), watch[0]), (3, "watch"), "{lines:#?}");
+        let token = machine.line(&["token", "create", "--email", "admin@localhost"]);
+        let query =
+            "{ projects(first: 9) { nodes { id name taskCounts { state count } members(first: 9) { totalCount } } } }";
+        projects.push(machine.send(Some(&token), query, json!({})).await.get("projects").clone());
+        assert_eq!(projects[0]["nodes"][0]["id"], *watch.last().unwrap(), "{start}");
+        server.signal("TERM");
+        assert!(server.ended().success());
+    }
+    assert_eq!(projects[0]["nodes"].as_array().unwrap().len(), 1);
+    assert_eq!(projects[0], projects[1], "the second start adds nothing");
+}
+
+async fn release_mode_has_no_demo(database: Database) {
+    let machine = Machine { mode: "release", ..Machine::new(database) };
+    let output = machine.run(&["serve", "--demo"]);
+    assert_eq!(output.status.code(), Some(1));
+    let sentence = "Error: --demo is for trying things out, not for release mode; it takes CONCORD_MODE=development";
+    assert_eq!(said(&output).trim_end(), sentence);
+    assert!(output.stdout.is_empty());
 }
 
 async fn everything_wrong_with_the_configuration_is_said_at_once(database: Database) {

@@ -28,10 +28,12 @@ mod claim_queue;
 mod claim_races;
 mod command_line;
 mod dataset_round_trip;
+mod demo_project;
 mod error_docs;
 mod event_replay;
 mod event_streams;
 mod event_subscriptions;
+mod event_watch;
 mod faults_hangup;
 mod faults_import;
 mod faults_kill;
@@ -39,9 +41,11 @@ mod field_coverage;
 mod file_downloads;
 mod format_coco;
 mod format_jsonl;
+mod graphiql_page;
 mod graphql_over_http_audit;
 mod http_behaviour;
 mod http_operation;
+mod id_snippets;
 mod job_access;
 mod job_files;
 mod job_import;
@@ -94,10 +98,12 @@ fn main() -> ExitCode {
         claim_races::trials(),
         command_line::trials(),
         dataset_round_trip::trials(),
+        demo_project::trials(),
         error_docs::trials(),
         event_replay::trials(),
         event_streams::trials(),
         event_subscriptions::trials(),
+        event_watch::trials(),
         faults_hangup::trials(),
         faults_import::trials(),
         faults_kill::trials(),
@@ -105,9 +111,11 @@ fn main() -> ExitCode {
         file_downloads::trials(),
         format_coco::trials(),
         format_jsonl::trials(),
+        graphiql_page::trials(),
         graphql_over_http_audit::trials(),
         http_behaviour::trials(),
         http_operation::trials(),
+        id_snippets::trials(),
         job_access::trials(),
         job_files::trials(),
         job_import::trials(),

@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+mod browser;
 pub(crate) mod coverage;
 mod dataset;
 mod events;
@@ -29,6 +30,7 @@ use std::{future::Future, pin::Pin, process::ExitCode};
 
 pub(crate) use answer::Answer;
 pub(crate) use app::{Database, TestApp};
+pub(crate) use browser::Browser;
 pub(crate) use dataset::{data, file_of, lines_of};
 pub(crate) use events::{assert_positions_are_gap_free, event_types, events_of};
 pub(crate) use http::read;

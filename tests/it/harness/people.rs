@@ -1,6 +1,9 @@
 //! People who send requests.
 
-use concord::service::{access_token, user};
+use concord::{
+    repo::user::User,
+    service::{access_token, user},
+};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, TestApp, process::Serving};
@@ -27,12 +30,29 @@ impl TestApp {
     }
 
     async fn someone(&self, name: &str, admin: bool) -> Person {
-        let app = self.use_cases();
-        let email = format!("{name}@example.com");
-        let new = user::CreateUser { email: email.clone(), name: name.to_owned(), admin, password: None };
-        let user = user::create_unchecked(app, new).await.unwrap();
-        let (_, token) = access_token::create_for(app, &user, "test", None).await.unwrap();
-        Person { id: user.id.to_string(), email, token, url: self.url("/graphql"), http: self.http.clone() }
+        self.made(format!("{name}@example.com"), name, admin).await
+    }
+
+    /// A new user with this address, in no project yet.
+    pub(crate) async fn person_at(&self, email: &str) -> Person {
+        self.made(email.to_owned(), email, false).await
+    }
+
+    async fn made(&self, email: String, name: &str, admin: bool) -> Person {
+        let new = user::CreateUser { email, name: name.to_owned(), admin, password: None };
+        self.with_access(user::create_unchecked(self.use_cases(), new).await.unwrap()).await
+    }
+
+    /// Somebody whom the server made by itself.
+    pub(crate) async fn known(&self, email: &str) -> Person {
+        let found = concord::repo::user::find_by_email(&self.use_cases().db, email).await.unwrap();
+        self.with_access(found.unwrap_or_else(|| panic!("there is no {email}"))).await
+    }
+
+    async fn with_access(&self, user: User) -> Person {
+        let (_, token) = access_token::create_for(self.use_cases(), &user, "test", None).await.unwrap();
+        let (url, http) = (self.url("/graphql"), self.http.clone());
+        Person { id: user.id.to_string(), email: user.email, token, url, http }
     }
 
     /// A request without any credential.
