@@ -20,6 +20,7 @@ pub struct Model {
     pub errors_key: Option<String>,
     #[sea_orm(column_type = "JsonBinary")]
     pub losses: Json,
+    pub attempts: i32,
     pub runner: Option<String>,
     pub runner_expires_at: Option<DateTimeUtc>,
     pub created_by: Uuid,

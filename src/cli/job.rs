@@ -12,7 +12,10 @@ use tokio::sync::watch;
 
 use super::print;
 use crate::{
-    domain::words::JobState,
+    domain::{
+        ids::JobId,
+        words::{JobState, JobStep},
+    },
     repo::{job::Job, user},
     service::{App, Viewer, job},
     worker,
@@ -45,17 +48,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<Job> {
     let id = begun.id;
     print(&format!("{} {id}", begun.kind.as_str().to_lowercase()))?;
-    let (doing, waits) = (app.clone(), stopped.clone());
-    let mut work = tokio::spawn(async move {
-        // A running server may hold it, or another import of the project: then it is tried again.
-        while !*waits.borrow() {
-            if worker::jobs::run_one(doing.clone(), id, waits.clone()).await? {
-                break;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        Ok::<(), crate::service::ServiceError>(())
-    });
+    let work = tokio::spawn(work(app.clone(), id, stopped.clone()));
     let mut bar = Bar::new("tasks");
     loop {
         let job = job::get(&app, viewer, id).await?;
@@ -66,14 +59,29 @@ pub(super) async fn run(
         }
         let (done, total) = (usize::try_from(job.done)?, job.total.map(usize::try_from).transpose()?);
         bar.name = job.step.map_or("export", |step| match step {
-            crate::domain::words::JobStep::Validate => "checked",
-            crate::domain::words::JobStep::Write => "written",
-            crate::domain::words::JobStep::Show => "shown",
+            JobStep::Validate => "checked",
+            JobStep::Write => "written",
+            JobStep::Show => "shown",
         });
         bar.show(done, total)?;
         if *stopped.borrow() {
-            let _ = (&mut work).await;
+            let _ = work.await;
             anyhow::bail!("stopped; the job goes on where a server runs: {id}");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Does a job until somebody ends this: also once it was given back because something was away. While it cannot be had, as
+/// when another import of its project was left unfinished, other jobs that wait are done.
+async fn work(app: Arc<App>, id: JobId, stopped: watch::Receiver<bool>) {
+    while !*stopped.borrow() {
+        let done = match worker::jobs::run_one(app.clone(), Some(id), stopped.clone()).await {
+            Ok(false) => worker::jobs::run_one(app.clone(), None, stopped.clone()).await,
+            done => done,
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "looking for jobs failed");
         }
         tokio::time::sleep(LOOK).await;
     }

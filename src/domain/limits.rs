@@ -232,6 +232,8 @@ pub const RUNNING_JOBS: usize = 2;
 pub const JOB_LEASE: Duration = Duration::from_secs(30);
 /// How often a runner gives one.
 pub const JOB_PULSE: Duration = Duration::from_secs(5);
+/// How often a job is taken up before it is given up: it may be what ends its runners.
+pub const JOB_ATTEMPTS: i32 = 30;
 /// How often a process looks for jobs, and a subscription at its job.
 pub const JOB_POLL: Duration = Duration::from_millis(500);
 /// Records that an import writes, shows, or an export reads at once.

@@ -53,6 +53,8 @@ pub struct Job {
     pub errors_key: Option<String>,
     /// What the format could not carry.
     pub losses: Vec<String>,
+    /// How often it was taken up.
+    pub attempts: i32,
     /// Who asked for it.
     pub by: UserId,
     /// When it was asked for.
@@ -78,6 +80,7 @@ impl TryFrom<Model> for Job {
             result_key: row.result_key,
             errors_key: row.errors_key,
             losses: json(row.losses)?,
+            attempts: row.attempts,
             by: UserId(row.created_by),
             created_at: row.created_at,
             ended_at: row.ended_at,
@@ -233,6 +236,7 @@ pub async fn take(conn: &impl Conn, runner: &str, only: Option<JobId>) -> Result
     let update = Query::update()
         .table(Entity)
         .value(Column::State, JobState::Running.as_str())
+        .value(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .value(Column::Runner, runner)
         .value(Column::RunnerExpiresAt, lease_end(conn))
         .value(Column::StartedAt, Expr::col(Column::StartedAt).if_null(clock::now(conn)))
@@ -399,13 +403,20 @@ pub async fn last_checkpoint(conn: &impl Conn, job: JobId) -> Result<Option<(i32
     row.map(|row| Ok((row.try_get("", "number")?, row.try_get("", "state")?))).transpose()
 }
 
-/// Deletes hidden tasks of imports that ended without showing them, at most `limit`; gives how many.
+/// Deletes hidden tasks of imports that ended before they showed any, at most `limit`; gives how many.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn delete_hidden(conn: &impl Conn, limit: u64) -> Result<u64, RepoError> {
     let ended = [JobState::Failed, JobState::Cancelled].map(JobState::as_str);
-    let ended = Query::select().column(Column::Id).from(Entity).and_where(Column::State.is_in(ended)).to_owned();
+    // Of one that failed while it showed its tasks some are seen: the others are kept.
+    let shows = is(Column::Step, JobStep::Show.as_str());
+    let ended = Query::select()
+        .column(Column::Id)
+        .from(Entity)
+        .and_where(Column::State.is_in(ended))
+        .and_where(Column::Step.is_null().or(shows.not()))
+        .to_owned();
     let mut hidden = Query::select();
     hidden
         .column(task::Column::Id)

@@ -174,8 +174,12 @@ impl Import {
             losses.add("further results of a task: only the first one is taken");
         }
         let Some(slot) = slots.into_iter().next() else { return Ok(Ok(Checked { task, annotations: Vec::new() })) };
-        if i64::try_from(slot.annotations.len()).is_ok_and(|count| count > limits::TASK_ANNOTATIONS) {
-            let message = format!("at most {} annotations of one task", limits::TASK_ANNOTATIONS);
+        // Suggestions are copied into every slot.
+        let copies =
+            if self.annotations == PreAnnotationUse::Preannotate { self.project.overlap.unsigned_abs() } else { 1 };
+        let copies = copies.max(1) as usize;
+        if i64::try_from(slot.annotations.len() * copies).is_ok_and(|count| count > limits::TASK_ANNOTATIONS) {
+            let message = format!("at most {} annotations of one task, in all its slots", limits::TASK_ANNOTATIONS);
             return Ok(Err(Wrong::at("slots[0].annotations", message)));
         }
         let canvas = self.canvas(app, &shown, own_text.as_deref(), &slot.annotations).await?;

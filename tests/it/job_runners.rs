@@ -32,6 +32,8 @@ on_both_databases![
     what_a_cancelled_import_wrote_is_deleted,
     what_is_being_shown_is_shown_to_its_end,
     a_message_of_a_job_is_bounded,
+    a_job_that_was_taken_up_too_often_is_given_up,
+    the_command_line_goes_on_with_an_import_that_was_left,
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -279,7 +281,7 @@ async fn what_is_being_shown_is_shown_to_its_end(database: Database) {
     app.sql(&format!("UPDATE asset SET state = 'REJECTED' WHERE id = {}", app.literal(&source))).await;
 
     let (_stop, stopped) = watch::channel(false);
-    assert!(worker::jobs::run_one(app.use_cases().clone(), job_id(&job), stopped).await.unwrap());
+    assert!(worker::jobs::run_one(app.use_cases().clone(), Some(job_id(&job)), stopped).await.unwrap());
     let query = "query($id: ID!, $job: ID!) { tasks(projectId: $id, first: 9) { totalCount }
         node(id: $job) { ... on Job { state step message losses } } }";
     let seen = project.manager.send(query, json!({ "id": project.id, "job": job })).await;
@@ -301,4 +303,30 @@ async fn a_message_of_a_job_is_bounded(database: Database) {
     let query = "query($id: ID!) { node(id: $id) { ... on Job { message } } }";
     let told = project.manager.send(query, json!({ "id": job })).await.text("node.message");
     assert_eq!(told, format!("{}…", "ä".repeat(limits::MESSAGE_CHARS)));
+}
+
+async fn a_job_that_was_taken_up_too_often_is_given_up(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.text_project().await;
+    let job = project.export().await;
+    app.set_job(&job, &format!("attempts = {}", limits::JOB_ATTEMPTS)).await;
+    let (_stop, stopped) = watch::channel(false);
+    assert!(worker::jobs::run_one(app.use_cases().clone(), None, stopped).await.unwrap());
+    let ended = project.manager.ended(&job).await;
+    let told = [&ended["state"], &ended["message"]];
+    assert_eq!(told, [&json!("FAILED"), &json!(format!("given up after {} attempts", limits::JOB_ATTEMPTS))]);
+}
+
+/// A killed command, and no server: the next command of the project does not wait for it for ever.
+async fn the_command_line_goes_on_with_an_import_that_was_left(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.text_project().await;
+    let left = project.import(&app.source(&project).await).await;
+    assert_eq!(app.take("killed").await.as_ref(), Some(&left));
+    app.set_job(&left, "runner_expires_at = '2000-01-01 00:00:00+00:00'").await;
+    let file = app.database.folder().join("more.jsonl");
+    std::fs::write(&file, "{\"data\":{\"text\":\"more\"}}\n").unwrap();
+    let (succeeded, said) = app.database.import(&project.id, "jsonl", "ignore", &[file.to_str().unwrap()]).await;
+    assert!(succeeded && said.contains("1 task made"), "{said}");
+    assert_eq!(project.job_state(&left).await, "SUCCEEDED");
 }

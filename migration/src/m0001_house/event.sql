@@ -51,6 +51,7 @@ CREATE TABLE job (
   result_key text,
   errors_key text,
   losses jsonb NOT NULL,
+  attempts integer NOT NULL DEFAULT 0,
   runner text,
   runner_expires_at timestamptz,
   created_by uuid NOT NULL REFERENCES "user" (id),

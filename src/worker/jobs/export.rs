@@ -45,9 +45,7 @@ pub(super) async fn run(work: Work<'_>) -> Result<End, Stop> {
     }
     let losses = finish(writer).await?;
     job::note_losses(app, job.id, runner, &losses).await??;
-    // Named as its file should be called: by it the type is known when it is read.
-    let key = format!("{}/{}/result.{}", job.project, job.id, format.extension());
-    scratch::keep(app, &path, &key).await?;
+    let key = scratch::keep(app, job, &path, format.extension()).await?;
     let tasks = if records == 1 { "task" } else { "tasks" };
     Ok(End {
         state: JobState::Succeeded,

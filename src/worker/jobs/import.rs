@@ -114,9 +114,12 @@ fn send_all(format: &dyn Format, path: &Path, scratch: &Path, sender: &mpsc::Sen
     std::fs::create_dir_all(scratch)?;
     let mut reader = format.read(path, scratch)?;
     loop {
-        let mut lines = Vec::with_capacity(limits::JOB_RECORDS);
-        for read in reader.by_ref().take(limits::JOB_RECORDS) {
+        let (mut lines, mut annotations) = (Vec::with_capacity(limits::JOB_RECORDS), 0);
+        while lines.len() < limits::JOB_RECORDS && annotations < limits::JOB_ANNOTATIONS {
+            let Some(read) = reader.next() else { break };
             let format::Read { line, record } = read?;
+            let held = record.as_ref().map_or(0, |record| record.slots.iter().map(|slot| slot.annotations.len()).sum());
+            annotations += i64::try_from(held).unwrap_or(i64::MAX);
             lines.push(Line { number: line, record });
         }
         if lines.is_empty() {
@@ -223,8 +226,7 @@ async fn refused(work: &Work<'_>, scratch: &Scratch, errors: Errors) -> Result<E
     }
     file.flush()?;
     drop(file);
-    let key = format!("{}/{}/errors.jsonl", work.job.project, work.job.id);
-    scratch::keep(work.app, &path, &key).await?;
+    let key = scratch::keep(work.app, &work.job, &path, "jsonl").await?;
     // Line 0: what belongs to no record.
     let first = errors.kept.first().map(|(line, field, message)| match (line, field.as_str()) {
         (0, "") => message.clone(),

@@ -5,8 +5,9 @@ mod export;
 mod import;
 mod scratch;
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
+use futures::FutureExt;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
@@ -44,12 +45,12 @@ async fn serve(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Does one job here and now, as the command line does: whether it could be taken.
+/// Does one job here and now, as the command line does; any that waits when no id is given. Whether one could be taken.
 ///
 /// # Errors
 /// [`ServiceError`] of the database; what goes wrong with the job itself is the job's message.
-pub async fn run_one(app: Arc<App>, id: JobId, stopped: watch::Receiver<bool>) -> Result<bool, ServiceError> {
-    Runner::new(app).take_and_run(Some(id), &stopped).await
+pub async fn run_one(app: Arc<App>, only: Option<JobId>, stopped: watch::Receiver<bool>) -> Result<bool, ServiceError> {
+    Runner::new(app).take_and_run(only, &stopped).await
 }
 
 /// Who holds a job.
@@ -111,8 +112,14 @@ impl Runner {
         let id = job.id;
         tracing::info!(job.id = %id, job.kind = %job.kind, project.id = %job.project, "job begins");
         let work = Work { app: &self.app, job, runner: &self.name, stopped };
+        if work.job.attempts > limits::JOB_ATTEMPTS {
+            let message = format!("given up after {} attempts", limits::JOB_ATTEMPTS);
+            self.end(id, failed(message)).await?;
+            return Ok(true);
+        }
+        // A panic ends this job, not the loops beside it.
         let done = tokio::select! {
-            done = do_it(work) => done,
+            done = AssertUnwindSafe(do_it(work)).catch_unwind() => done.unwrap_or_else(|_| Err(panicked())),
             lost = self.hold(id) => Err(lost),
         };
         match done {
@@ -162,6 +169,10 @@ async fn do_it(work: Work<'_>) -> Result<End, Stop> {
         JobKind::Import => import::run(work).await,
         JobKind::Export => export::run(work).await,
     }
+}
+
+fn panicked() -> Stop {
+    std::io::Error::other("the job panicked").into()
 }
 
 fn failed(message: String) -> End {

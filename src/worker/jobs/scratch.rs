@@ -6,11 +6,13 @@ use futures::TryStreamExt;
 use tempfile::TempDir;
 use tokio::{fs::File, io::AsyncWriteExt};
 use tokio_util::io::ReaderStream;
+use uuid::Uuid;
 
 use super::Stop;
 use crate::{
     backend::storage::ByteStream,
     domain::limits,
+    repo::job::Job,
     service::{App, ServiceError},
 };
 
@@ -50,11 +52,13 @@ pub(super) async fn write(mut stream: ByteStream, path: &Path) -> Result<(), Sto
     Ok(())
 }
 
-/// Puts a file into the storage.
-pub(super) async fn keep(app: &App, path: &Path, key: &str) -> Result<(), Stop> {
+/// Puts a file of a job into the storage, under a key of its own: what another attempt has put there stays as it is. The
+/// key ends as the name of the file should, by which its type is known when it is read. Gives the key.
+pub(super) async fn keep(app: &App, job: &Job, path: &Path, extension: &str) -> Result<String, Stop> {
+    let key = format!("{}/{}/{}.{extension}", job.project, job.id, Uuid::now_v7().simple());
     let file = File::open(path).await?;
     let size = file.metadata().await?.len();
     let stream: ByteStream = Box::pin(ReaderStream::new(file));
-    app.storage.put(key, stream, size).await.map_err(ServiceError::from)?;
-    Ok(())
+    app.storage.put(&key, stream, size).await.map_err(ServiceError::from)?;
+    Ok(key)
 }
