@@ -146,6 +146,20 @@ subscription Live($project: ID!) {
     ... on ReviewEvent { review { verdict comment } by { name } }
   }
 }`),
+    tab({ project: projectId }, `
+# Makes a data set of what is accepted.
+mutation Export($project: ID!) {
+  startExport(input: { projectId: $project, format: COCO }) {
+    job { id state }
+  }
+}`),
+    tab({ project: projectId }, `
+# How the export goes. Once it has SUCCEEDED, open the URL.
+query Exported($project: ID!) {
+  project(id: $project) {
+    jobs(last: 1) { nodes { state message resultUrl losses } }
+  }
+}`),
   ];
 
   function tab(variables, query) {

@@ -1,23 +1,22 @@
 //! Annotations: the current state of each, and the revisions that led to it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::annotation::{Column, Entity, Model};
-use entity::{annotation_revision, task_label};
+use entity::task_label;
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, QueryTrait,
+    ColumnTrait, EntityTrait, FromQueryResult,
     sea_query::{Expr, ExprTrait, OnConflict, Query, SelectStatement},
 };
 use uuid::Uuid;
 
 use crate::{
     domain::{
-        edit::{Content, Dot, EditHash, Known, Stored},
+        edit::{Content, Stored},
         ids::{AnnotationId, AssetId, ProjectId, TaskId, UserId},
         page::{Page, Slice},
-        version_vector::VersionVector,
-        words::{AnnotationSource, EditOutcome, Kind},
+        words::{AnnotationSource, Kind},
     },
     kind::Geometry,
     repo::{
@@ -89,62 +88,13 @@ impl TryFrom<Model> for Annotation {
     }
 }
 
-fn content(
+pub(super) fn content(
     label: String,
     geometry: serde_json::Value,
     attributes: serde_json::Value,
     deleted: bool,
 ) -> Result<Content<Geometry>, RepoError> {
     Ok(Content { label, geometry: json(geometry)?, attributes: json(attributes)?, deleted })
-}
-
-/// One accepted state of an annotation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Revision {
-    /// Whose it is.
-    pub annotation: AnnotationId,
-    /// From 1.
-    pub number: i32,
-    /// The edit that led to it; its epoch is the vector's.
-    pub dot: Dot,
-    /// What tells that edit from others of its dot.
-    pub hash: EditHash,
-    /// What became of the edit.
-    pub outcome: EditOutcome,
-    /// The fields the edit wrote.
-    pub fields: Vec<String>,
-    /// What the annotation said then.
-    pub content: Content<Geometry>,
-    /// The edits in it.
-    pub vector: VersionVector,
-    /// Whose edit it was.
-    pub by: Option<UserId>,
-    /// When.
-    pub at: DateTime<Utc>,
-}
-
-impl TryFrom<annotation_revision::Model> for Revision {
-    type Error = RepoError;
-
-    fn try_from(row: annotation_revision::Model) -> Result<Self, RepoError> {
-        Ok(Self {
-            annotation: AnnotationId(row.annotation_id),
-            number: row.revision,
-            dot: Dot { actor: row.actor, counter: row.counter },
-            hash: hash(&row.edit_hash)?,
-            outcome: word(&row.outcome)?,
-            fields: json(row.fields)?,
-            content: content(row.label, row.geometry, row.attributes, row.deleted)?,
-            vector: json(row.version_vector)?,
-            by: row.by_user.map(UserId),
-            at: row.at,
-        })
-    }
-}
-
-fn hash(bytes: &[u8]) -> Result<EditHash, RepoError> {
-    let bytes = bytes.try_into().map_err(|_| RepoError::Corrupt("an edit's hash is not 32 bytes long".into()))?;
-    Ok(EditHash(bytes))
 }
 
 /// The annotations with these ids, in whatever project and slot: for saving, which has to know that an id is taken. With
@@ -270,178 +220,8 @@ fn row(annotation: &Annotation) -> Result<[Expr; 20], RepoError> {
     ])
 }
 
-fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, RepoError> {
+pub(super) fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, RepoError> {
     serde_json::to_value(value).map_err(|error| RepoError::Corrupt(error.to_string()))
-}
-
-/// Keeps new revisions.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn insert_revisions(conn: &impl Conn, revisions: &[Revision]) -> Result<(), RepoError> {
-    let rows = revisions.iter().map(revision_row).collect::<Result<_, RepoError>>()?;
-    sql::insert_all(conn, annotation_revision::Entity, REVISION_COLUMNS, rows).await
-}
-
-/// As [`insert_revisions`], of very many.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn insert_many_revisions(conn: &impl Conn, revisions: &[Revision]) -> Result<(), RepoError> {
-    sql::insert_many(conn, annotation_revision::Entity, REVISION_COLUMNS, revisions.iter().map(revision_row)).await
-}
-
-const REVISION_COLUMNS: [annotation_revision::Column; 15] = {
-    use annotation_revision::Column as C;
-    [
-        C::AnnotationId,
-        C::Revision,
-        C::VectorEpoch,
-        C::Actor,
-        C::Counter,
-        C::EditHash,
-        C::Outcome,
-        C::Fields,
-        C::Label,
-        C::Geometry,
-        C::Attributes,
-        C::Deleted,
-        C::VersionVector,
-        C::ByUser,
-        C::At,
-    ]
-};
-
-fn revision_row(revision: &Revision) -> Result<[Expr; 15], RepoError> {
-    Ok([
-        value(revision.annotation.0),
-        value(revision.number),
-        value(revision.vector.epoch()),
-        value(revision.dot.actor.clone()),
-        value(revision.dot.counter),
-        value(revision.hash.0.to_vec()),
-        value(revision.outcome.as_str()),
-        value(to_json(&revision.fields)?),
-        value(revision.content.label.clone()),
-        value(to_json(&revision.content.geometry)?),
-        value(to_json(&revision.content.attributes)?),
-        value(revision.content.deleted),
-        value(to_json(&revision.vector)?),
-        value(revision.by.map(|user| user.0)),
-        value(revision.at),
-    ])
-}
-
-/// The name of an accepted edit: the annotation, the epoch of its base, its dot; or the one that made the annotation.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum EditName {
-    /// The edit of this dot.
-    Dot(AnnotationId, i32, Dot),
-    /// The edit that made the annotation.
-    First(AnnotationId),
-}
-
-/// Those of the named edits that were accepted.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn find_known(conn: &impl Conn, names: &HashSet<EditName>) -> Result<HashMap<EditName, Known>, RepoError> {
-    use annotation_revision::Column as C;
-    if names.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let (mut dots, mut first) = (Vec::new(), Vec::new());
-    for name in names {
-        match name {
-            EditName::Dot(id, epoch, dot) => dots.push((id.0, *epoch, dot.actor.clone(), dot.counter)),
-            EditName::First(id) => first.push(id.0),
-        }
-    }
-    let dot = Expr::tuple([C::AnnotationId, C::VectorEpoch, C::Actor, C::Counter].map(Expr::col));
-    let made = C::Revision.eq(1).and(C::AnnotationId.is_in(first));
-    let select = Query::select()
-        .columns([C::AnnotationId, C::Revision, C::VectorEpoch, C::Actor, C::Counter, C::EditHash, C::Outcome])
-        .from(annotation_revision::Entity)
-        .and_where(dot.in_tuples(dots).or(made))
-        .to_owned();
-    let mut known = HashMap::with_capacity(names.len());
-    for row in conn.query_all(&select).await? {
-        let id = AnnotationId(row.try_get("", "annotation_id")?);
-        let bytes: Vec<u8> = row.try_get("", "edit_hash")?;
-        let edit = Known { hash: hash(&bytes)?, outcome: word(&row.try_get::<String>("", "outcome")?)? };
-        let dot = Dot { actor: row.try_get("", "actor")?, counter: row.try_get("", "counter")? };
-        known.insert(EditName::Dot(id, row.try_get("", "vector_epoch")?, dot), edit);
-        if row.try_get::<i32>("", "revision")? == 1 {
-            known.insert(EditName::First(id), edit);
-        }
-    }
-    Ok(known)
-}
-
-/// Moves the numbers of live annotations of a locked task, by label.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn count_labels(
-    conn: &impl Conn,
-    project: ProjectId,
-    task: TaskId,
-    deltas: &BTreeMap<String, i32>,
-) -> Result<(), RepoError> {
-    let moving: Vec<_> =
-        deltas.iter().filter(|(_, delta)| **delta != 0).map(|(label, delta)| (task, label, *delta)).collect();
-    if moving.is_empty() { Ok(()) } else { move_labels(conn, project, &moving).await }
-}
-
-async fn move_labels(conn: &impl Conn, project: ProjectId, deltas: &[(TaskId, &String, i32)]) -> Result<(), RepoError> {
-    use task_label::Column as C;
-    let mut insert = Query::insert();
-    insert.into_table(task_label::Entity).columns([C::TaskId, C::Label, C::ProjectId, C::Annotations]);
-    for (task, label, delta) in deltas {
-        insert.values_panic([value(task.0), value((*label).clone()), value(project.0), value(*delta)]);
-    }
-    let sum = Expr::cust("task_label.annotations + excluded.annotations");
-    let known = OnConflict::columns([C::TaskId, C::Label]).value(C::Annotations, sum).to_owned();
-    conn.execute(insert.on_conflict(known)).await?;
-    Ok(())
-}
-
-/// Adds the numbers of live annotations, by task and label; to those that are counted for the task already.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn add_labels(
-    conn: &impl Conn,
-    project: ProjectId,
-    counts: &HashMap<TaskId, BTreeMap<String, i32>>,
-) -> Result<(), RepoError> {
-    let mut moving = Vec::new();
-    for (task, labels) in counts {
-        for (label, count) in labels {
-            moving.push((*task, label, *count));
-        }
-    }
-    for moving in moving.chunks(sql::BOUND_VALUES / 4) {
-        move_labels(conn, project, moving).await?;
-    }
-    Ok(())
-}
-
-/// How many live annotations each task has, those of all its slots together.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn label_counts(conn: &impl Conn, tasks: &[TaskId]) -> Result<HashMap<TaskId, i64>, RepoError> {
-    use task_label::Column as C;
-    let select = Query::select()
-        .column(C::TaskId)
-        .expr_as(Expr::cust("CAST(sum(annotations) AS bigint)"), "n")
-        .from(task_label::Entity)
-        .and_where(C::TaskId.is_in(tasks.iter().map(|id| id.0)))
-        .group_by_col(C::TaskId)
-        .to_owned();
-    let rows = conn.query_all(&select).await?;
-    rows.iter().map(|row| Ok((TaskId(row.try_get("", "task_id")?), row.try_get("", "n")?))).collect()
 }
 
 /// A live annotation as a data set takes it: without what only merging needs.
@@ -532,6 +312,14 @@ pub async fn tools_in_use(conn: &impl Conn, task: TaskId, slot: i32) -> Result<H
     rows.iter().map(|row| Ok(row.try_get("", "tool")?)).collect()
 }
 
+/// Annotations by id, whatever task they are of.
+pub(super) async fn find_all(
+    conn: &impl Conn,
+    ids: impl IntoIterator<Item = Uuid>,
+) -> Result<Vec<Annotation>, RepoError> {
+    sql::all::<Model, _>(conn, &Entity::find().filter_by(Column::Id.is_in(ids))).await
+}
+
 /// Those of `ids` the asker may see, tombstones too.
 ///
 /// # Errors
@@ -542,40 +330,6 @@ pub async fn find_visible(conn: &impl Conn, scope: Scope, ids: &[AnnotationId]) 
         .add(scope::shown_task(Column::TaskId))
         .add(scope::visible_slot(scope, Column::ProjectId, Column::TaskId, Column::Slot));
     sql::all::<Model, _>(conn, &Entity::find().filter_by(visible.add(among))).await
-}
-
-/// Annotations as they were at revisions that the asker may see; one that is not there any more is left out.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn find_as_of(
-    conn: &impl Conn,
-    revisions: &[(AnnotationId, i32)],
-) -> Result<HashMap<(AnnotationId, i32), Annotation>, RepoError> {
-    use annotation_revision::Column as C;
-    let name = Expr::tuple([C::AnnotationId, C::Revision].map(Expr::col));
-    let wanted = revisions.iter().map(|(id, number)| (id.0, *number));
-    let then: Vec<Revision> = {
-        let select = annotation_revision::Entity::find().filter_by(name.in_tuples(wanted));
-        sql::all::<annotation_revision::Model, _>(conn, &select).await?
-    };
-    let ids: HashSet<Uuid> = then.iter().map(|revision| revision.annotation.0).collect();
-    let now: Vec<Annotation> = sql::all::<Model, _>(conn, &Entity::find().filter_by(Column::Id.is_in(ids))).await?;
-    let now: HashMap<AnnotationId, Annotation> = now.into_iter().map(|row| (row.id, row)).collect();
-    let as_of = |revision: Revision| {
-        let now = now.get(&revision.annotation)?;
-        let name = (revision.annotation, revision.number);
-        // The dots of fields are for deciding about edits, which never meet an old state.
-        let state = Stored {
-            content: revision.content,
-            vector: revision.vector,
-            last_dots: BTreeMap::new(),
-            revision: revision.number,
-        };
-        let last_edited_by = revision.by.unwrap_or(now.author);
-        Some((name, Annotation { state, last_edited_by, updated_at: revision.at, ..now.clone() }))
-    };
-    Ok(then.into_iter().filter_map(as_of).collect())
 }
 
 /// Which annotations of a task a list shows.
@@ -629,39 +383,4 @@ fn of_tasks(scope: Scope, filter: AnnotationFilter) -> SelectStatement {
         visible = visible.add(Column::Deleted.eq(false));
     }
     Entity::find().filter_by(visible)
-}
-
-/// The same page of the revisions of many annotations the asker may see, oldest first.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn revision_pages(
-    conn: &impl Conn,
-    annotations: &[AnnotationId],
-    page: &Page<i32>,
-) -> Result<HashMap<AnnotationId, Slice<Revision>>, RepoError> {
-    use annotation_revision::Column as C;
-    let page = keyset::bind(page, |number| [number.into()]);
-    let select = annotation_revision::Entity::find().into_query();
-    let keys = [keyset::ascending(C::Revision)];
-    let parents = of_annotations(annotations);
-    let found = keyset::slices::<annotation_revision::Model, _, 1>(conn, select, parents, keys, page).await?;
-    Ok(found.into_iter().map(|(id, slice)| (AnnotationId(id), slice)).collect())
-}
-
-/// How many revisions each annotation has, up to the counting limit.
-///
-/// # Errors
-/// [`RepoError`] of the database.
-pub async fn revision_counts(
-    conn: &impl Conn,
-    annotations: &[AnnotationId],
-) -> Result<HashMap<AnnotationId, Option<u64>>, RepoError> {
-    let select = annotation_revision::Entity::find().into_query();
-    let found = keyset::counts(conn, select, of_annotations(annotations)).await?;
-    Ok(found.into_iter().map(|(id, count)| (AnnotationId(id), count)).collect())
-}
-
-fn of_annotations(annotations: &[AnnotationId]) -> keyset::Parents {
-    keyset::Parents::new(annotation_revision::Column::AnnotationId, annotations.iter().map(|id| id.0))
 }

@@ -10,7 +10,10 @@ use crate::{
         words::{EditOutcome, EventType, Kind},
     },
     live::Changes,
-    repo::{Txn, annotation as repo, annotation::Annotation, asset::TaskAsset, task as task_repo, task::Task},
+    repo::{
+        Txn, annotation as repo, annotation::Annotation, asset::TaskAsset, label, revision, task as task_repo,
+        task::Task,
+    },
     service::{
         App, ServiceError, Viewer,
         canvas::{self, Canvas, Texts},
@@ -118,7 +121,7 @@ async fn attempt(app: &App, viewer: &Viewer, save: &SaveAnnotations, texts: Text
     if !missing.is_empty() {
         return Ok(Attempt::Missing(missing));
     }
-    let known = repo::find_known(&txn, &batch.names(&save.edits)).await?;
+    let known = revision::find_known(&txn, &batch.names(&save.edits)).await?;
     batch.learn(known);
     let (results, annotations, accepted) = batch.run(save.edits.clone());
     if !accepted.revisions.is_empty() {
@@ -142,8 +145,8 @@ async fn write_about(
     annotations: &HashMap<AnnotationId, Annotation>,
 ) -> Result<(), ServiceError> {
     let task = &locked.task;
-    repo::insert_revisions(txn, &accepted.revisions).await?;
-    repo::count_labels(txn, task.project, task.id, &accepted.labels).await?;
+    revision::insert(txn, &accepted.revisions).await?;
+    label::move_of_task(txn, task.project, task.id, &accepted.labels).await?;
     task_repo::write_version(txn, task).await?;
     let mut changes = Changes::new(task.project, accepted.revisions.first().and_then(|revision| revision.by));
     for revision in &accepted.revisions {

@@ -18,7 +18,8 @@ use crate::{
     },
     kind::Geometry,
     repo::{
-        annotation::{Annotation, EditName, Revision},
+        annotation::Annotation,
+        revision::{EditName, Revision},
         session::Session,
     },
     service::{canvas::Canvas, locked::Locked},

@@ -13,6 +13,7 @@ use crate::{
         annotation::Live,
         asset::{self, Named},
         job::Job,
+        label,
         project::{self, Project},
         record::{Record, RecordAnnotation, RecordAsset, RecordPerson, RecordSlot},
         slot::{self, Slot},
@@ -81,7 +82,7 @@ impl Export {
     /// # Errors
     /// [`ServiceError`] of the database.
     pub async fn runs(&self, app: &App, tasks: &[TaskId]) -> Result<Vec<Vec<TaskId>>, ServiceError> {
-        let counts = annotation::label_counts(&app.db, tasks).await?;
+        let counts = label::totals(&app.db, tasks).await?;
         let mut runs: Vec<Vec<TaskId>> = Vec::new();
         let mut held = 0;
         for task in tasks {

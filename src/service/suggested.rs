@@ -15,7 +15,9 @@ use crate::{
     live::Changes,
     repo::{
         Txn,
-        annotation::{self, Annotation, Revision},
+        annotation::{self, Annotation},
+        label,
+        revision::{self, Revision},
         suggestion::{self, Suggestion},
         task::Task,
     },
@@ -98,8 +100,8 @@ impl Made {
     /// Writes them all.
     pub(crate) async fn write(&self, txn: &Txn, project: ProjectId) -> Result<(), ServiceError> {
         annotation::insert_all(txn, &self.annotations).await?;
-        annotation::insert_many_revisions(txn, &self.revisions).await?;
-        Ok(annotation::add_labels(txn, project, &self.labels).await?)
+        revision::insert_many(txn, &self.revisions).await?;
+        Ok(label::add(txn, project, &self.labels).await?)
     }
 }
 

@@ -15,11 +15,12 @@ use crate::{
         loader::{Batches, grouped},
     },
     repo::{
-        annotation::{self, Annotation, AnnotationFilter, Revision},
+        annotation::{self, Annotation, AnnotationFilter},
         asset::{self, Asset, PlacedAsset},
         assignment::{self, Assignment},
         job::{self, Job},
         member::{self, Member},
+        revision::{self, Revision},
         snapshot::{self, Snapshot},
         template::{self, Template},
     },
@@ -65,7 +66,7 @@ lists! {
     /// Turns on the slots of a task.
     AssignmentsOfTask(TaskId, Uuid) -> Assignment = assignment::pages;
     /// Revisions of an annotation.
-    RevisionsOf(AnnotationId, i32) -> Revision = annotation::revision_pages;
+    RevisionsOf(AnnotationId, i32) -> Revision = revision::pages;
 }
 
 /// A page of the annotations of a task that the viewer sees.
@@ -178,7 +179,7 @@ impl Loader<CountOf> for Batches {
         found.extend(task_assets.into_iter().map(|(id, count)| (CountOf(Children::TaskAssets(id)), count)));
         let assignments = assignment::counts(db, &assignments).await?;
         found.extend(assignments.into_iter().map(|(id, count)| (CountOf(Children::Assignments(id)), count)));
-        let revisions = annotation::revision_counts(db, &revisions).await?;
+        let revisions = revision::counts(db, &revisions).await?;
         found.extend(revisions.into_iter().map(|(id, count)| (CountOf(Children::Revisions(id)), count)));
         let Some(viewer) = &self.viewer else { return Ok(found) };
         for (filter, tasks) in grouped(&annotations, |key| *key) {

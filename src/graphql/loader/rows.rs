@@ -11,12 +11,13 @@ use crate::{
     },
     graphql::{error::ApiError, loader::Batches},
     repo::{
-        annotation::{self, Annotation},
+        annotation::Annotation,
         asset::{self, Asset},
         event::{self, Counts},
         member,
         project::{self, Project},
         review::{self, Review},
+        revision,
         slot::{self, Slot},
         snapshot::{self, Shown},
         stats::Walked,
@@ -156,7 +157,7 @@ impl Loader<AsOf> for Batches {
 
     async fn load(&self, keys: &[AsOf]) -> Result<HashMap<AsOf, Annotation>, ApiError> {
         let names: Vec<_> = keys.iter().map(|AsOf(id, revision)| (*id, *revision)).collect();
-        let found = annotation::find_as_of(&self.app.db, &names).await?;
+        let found = revision::find_as_of(&self.app.db, &names).await?;
         Ok(found.into_iter().map(|((id, revision), annotation)| (AsOf(id, revision), annotation)).collect())
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         },
     },
     kind,
-    repo::annotation as repo,
+    repo::{annotation as repo, revision},
 };
 
 /// One labeled object. It belongs to a slot of its task.
@@ -134,7 +134,7 @@ impl Annotation {
 }
 
 /// One accepted state of an annotation.
-pub(in crate::graphql) struct Revision(repo::Revision);
+pub(in crate::graphql) struct Revision(revision::Revision);
 
 #[Object]
 impl Revision {

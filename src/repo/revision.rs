@@ -1,0 +1,250 @@
+//! Revisions: every accepted state of every annotation, and the edit that led to it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use entity::annotation_revision::{Column, Entity, Model};
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryTrait,
+    sea_query::{Expr, ExprTrait, Query},
+};
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        edit::{Content, Dot, EditHash, Known, Stored},
+        ids::{AnnotationId, UserId},
+        page::{Page, Slice},
+        version_vector::VersionVector,
+        words::EditOutcome,
+    },
+    kind::Geometry,
+    repo::{
+        Conn, RepoError,
+        annotation::{self, Annotation, content, to_json},
+        keyset,
+        sql::{self, FilterBy, json, value, word},
+    },
+};
+
+/// One accepted state of an annotation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revision {
+    /// Whose it is.
+    pub annotation: AnnotationId,
+    /// From 1.
+    pub number: i32,
+    /// The edit that led to it; its epoch is the vector's.
+    pub dot: Dot,
+    /// What tells that edit from others of its dot.
+    pub hash: EditHash,
+    /// What became of the edit.
+    pub outcome: EditOutcome,
+    /// The fields the edit wrote.
+    pub fields: Vec<String>,
+    /// What the annotation said then.
+    pub content: Content<Geometry>,
+    /// The edits in it.
+    pub vector: VersionVector,
+    /// Whose edit it was.
+    pub by: Option<UserId>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl TryFrom<Model> for Revision {
+    type Error = RepoError;
+
+    fn try_from(row: Model) -> Result<Self, RepoError> {
+        Ok(Self {
+            annotation: AnnotationId(row.annotation_id),
+            number: row.revision,
+            dot: Dot { actor: row.actor, counter: row.counter },
+            hash: hash(&row.edit_hash)?,
+            outcome: word(&row.outcome)?,
+            fields: json(row.fields)?,
+            content: content(row.label, row.geometry, row.attributes, row.deleted)?,
+            vector: json(row.version_vector)?,
+            by: row.by_user.map(UserId),
+            at: row.at,
+        })
+    }
+}
+
+fn hash(bytes: &[u8]) -> Result<EditHash, RepoError> {
+    let bytes = bytes.try_into().map_err(|_| RepoError::Corrupt("an edit's hash is not 32 bytes long".into()))?;
+    Ok(EditHash(bytes))
+}
+
+/// Keeps new revisions.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn insert(conn: &impl Conn, revisions: &[Revision]) -> Result<(), RepoError> {
+    let rows = revisions.iter().map(row).collect::<Result<_, RepoError>>()?;
+    sql::insert_all(conn, Entity, COLUMNS, rows).await
+}
+
+/// As [`insert`], of very many.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn insert_many(conn: &impl Conn, revisions: &[Revision]) -> Result<(), RepoError> {
+    sql::insert_many(conn, Entity, COLUMNS, revisions.iter().map(row)).await
+}
+
+const COLUMNS: [Column; 15] = {
+    use Column as C;
+    [
+        C::AnnotationId,
+        C::Revision,
+        C::VectorEpoch,
+        C::Actor,
+        C::Counter,
+        C::EditHash,
+        C::Outcome,
+        C::Fields,
+        C::Label,
+        C::Geometry,
+        C::Attributes,
+        C::Deleted,
+        C::VersionVector,
+        C::ByUser,
+        C::At,
+    ]
+};
+
+fn row(revision: &Revision) -> Result<[Expr; 15], RepoError> {
+    Ok([
+        value(revision.annotation.0),
+        value(revision.number),
+        value(revision.vector.epoch()),
+        value(revision.dot.actor.clone()),
+        value(revision.dot.counter),
+        value(revision.hash.0.to_vec()),
+        value(revision.outcome.as_str()),
+        value(to_json(&revision.fields)?),
+        value(revision.content.label.clone()),
+        value(to_json(&revision.content.geometry)?),
+        value(to_json(&revision.content.attributes)?),
+        value(revision.content.deleted),
+        value(to_json(&revision.vector)?),
+        value(revision.by.map(|user| user.0)),
+        value(revision.at),
+    ])
+}
+
+/// The name of an accepted edit: the annotation, the epoch of its base, its dot; or the one that made the annotation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum EditName {
+    /// The edit of this dot.
+    Dot(AnnotationId, i32, Dot),
+    /// The edit that made the annotation.
+    First(AnnotationId),
+}
+
+/// Those of the named edits that were accepted.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_known(conn: &impl Conn, names: &HashSet<EditName>) -> Result<HashMap<EditName, Known>, RepoError> {
+    use Column as C;
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (mut dots, mut first) = (Vec::new(), Vec::new());
+    for name in names {
+        match name {
+            EditName::Dot(id, epoch, dot) => dots.push((id.0, *epoch, dot.actor.clone(), dot.counter)),
+            EditName::First(id) => first.push(id.0),
+        }
+    }
+    let dot = Expr::tuple([C::AnnotationId, C::VectorEpoch, C::Actor, C::Counter].map(Expr::col));
+    let made = C::Revision.eq(1).and(C::AnnotationId.is_in(first));
+    let select = Query::select()
+        .columns([C::AnnotationId, C::Revision, C::VectorEpoch, C::Actor, C::Counter, C::EditHash, C::Outcome])
+        .from(Entity)
+        .and_where(dot.in_tuples(dots).or(made))
+        .to_owned();
+    let mut known = HashMap::with_capacity(names.len());
+    for row in conn.query_all(&select).await? {
+        let id = AnnotationId(row.try_get("", "annotation_id")?);
+        let bytes: Vec<u8> = row.try_get("", "edit_hash")?;
+        let edit = Known { hash: hash(&bytes)?, outcome: word(&row.try_get::<String>("", "outcome")?)? };
+        let dot = Dot { actor: row.try_get("", "actor")?, counter: row.try_get("", "counter")? };
+        known.insert(EditName::Dot(id, row.try_get("", "vector_epoch")?, dot), edit);
+        if row.try_get::<i32>("", "revision")? == 1 {
+            known.insert(EditName::First(id), edit);
+        }
+    }
+    Ok(known)
+}
+
+/// Annotations as they were at revisions that the asker may see; one that is not there any more is left out.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_as_of(
+    conn: &impl Conn,
+    revisions: &[(AnnotationId, i32)],
+) -> Result<HashMap<(AnnotationId, i32), Annotation>, RepoError> {
+    use Column as C;
+    let name = Expr::tuple([C::AnnotationId, C::Revision].map(Expr::col));
+    let wanted = revisions.iter().map(|(id, number)| (id.0, *number));
+    let then: Vec<Revision> = {
+        let select = Entity::find().filter_by(name.in_tuples(wanted));
+        sql::all::<Model, _>(conn, &select).await?
+    };
+    let ids: HashSet<Uuid> = then.iter().map(|revision| revision.annotation.0).collect();
+    let now: Vec<Annotation> = annotation::find_all(conn, ids).await?;
+    let now: HashMap<AnnotationId, Annotation> = now.into_iter().map(|row| (row.id, row)).collect();
+    let as_of = |revision: Revision| {
+        let now = now.get(&revision.annotation)?;
+        let name = (revision.annotation, revision.number);
+        // The dots of fields are for deciding about edits, which never meet an old state.
+        let state = Stored {
+            content: revision.content,
+            vector: revision.vector,
+            last_dots: BTreeMap::new(),
+            revision: revision.number,
+        };
+        let last_edited_by = revision.by.unwrap_or(now.author);
+        Some((name, Annotation { state, last_edited_by, updated_at: revision.at, ..now.clone() }))
+    };
+    Ok(then.into_iter().filter_map(as_of).collect())
+}
+
+/// The same page of the revisions of many annotations the asker may see, oldest first.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn pages(
+    conn: &impl Conn,
+    annotations: &[AnnotationId],
+    page: &Page<i32>,
+) -> Result<HashMap<AnnotationId, Slice<Revision>>, RepoError> {
+    use Column as C;
+    let page = keyset::bind(page, |number| [number.into()]);
+    let select = Entity::find().into_query();
+    let keys = [keyset::ascending(C::Revision)];
+    let parents = of_annotations(annotations);
+    let found = keyset::slices::<Model, _, 1>(conn, select, parents, keys, page).await?;
+    Ok(found.into_iter().map(|(id, slice)| (AnnotationId(id), slice)).collect())
+}
+
+/// How many revisions each annotation has, up to the counting limit.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn counts(
+    conn: &impl Conn,
+    annotations: &[AnnotationId],
+) -> Result<HashMap<AnnotationId, Option<u64>>, RepoError> {
+    let select = Entity::find().into_query();
+    let found = keyset::counts(conn, select, of_annotations(annotations)).await?;
+    Ok(found.into_iter().map(|(id, count)| (AnnotationId(id), count)).collect())
+}
+
+fn of_annotations(annotations: &[AnnotationId]) -> keyset::Parents {
+    keyset::Parents::new(Column::AnnotationId, annotations.iter().map(|id| id.0))
+}
