@@ -72,7 +72,7 @@ async fn an_import_that_is_killed_goes_on_where_it_was(database: Database) {
 fn record(number: usize) -> Value {
     let annotations =
         json!([{ "label": "cell", "geometry": { "textSpan": { "start": 0, "end": 4, "text": "cell" } } }]);
-    let slots = if number % 3 == 0 {
+    let slots = if number.is_multiple_of(3) {
         json!([{ "number": 1, "round": 1, "state": "ACCEPTED", "annotations": annotations }])
     } else {
         json!([])
