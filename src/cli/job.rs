@@ -14,7 +14,7 @@ use super::print;
 use crate::{
     domain::{
         ids::JobId,
-        words::{JobState, JobStep},
+        words::{JobKind, JobState, JobStep},
     },
     repo::{job::Job, user},
     service::{App, Viewer, job},
@@ -58,11 +58,13 @@ pub(super) async fn run(
             return Ok(job);
         }
         let (done, total) = (usize::try_from(job.done)?, job.total.map(usize::try_from).transpose()?);
-        bar.name = job.step.map_or("export", |step| match step {
-            JobStep::Validate => "checked",
-            JobStep::Write => "written",
-            JobStep::Show => "shown",
-        });
+        bar.name = match (job.step, job.kind) {
+            (Some(JobStep::Validate), _) => "checked",
+            (Some(JobStep::Write), _) => "written",
+            (Some(JobStep::Show), _) => "shown",
+            (None, JobKind::Import) => "waiting",
+            (None, JobKind::Export) => "exported",
+        };
         bar.show(done, total)?;
         if *stopped.borrow() {
             let _ = work.await;

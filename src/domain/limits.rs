@@ -238,6 +238,8 @@ pub const JOB_ATTEMPTS: i32 = 30;
 pub const JOB_POLL: Duration = Duration::from_millis(500);
 /// Records that an import writes, shows, or an export reads at once.
 pub const JOB_RECORDS: usize = 500;
+/// Hidden tasks deleted at once, with all that is in them.
+pub const SWEPT_TASKS: u64 = 50;
 /// Annotations that an export holds at once, unless one task has more.
 pub const JOB_ANNOTATIONS: i64 = 20_000;
 /// Tasks of one import.

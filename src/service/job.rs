@@ -378,5 +378,5 @@ pub async fn give_back(app: &App, job: JobId, runner: &str) -> Result<(), Servic
 /// # Errors
 /// [`ServiceError`] of the database.
 pub async fn sweep(app: &App) -> Result<u64, ServiceError> {
-    Ok(repo::delete_hidden(&app.db, limits::JOB_RECORDS as u64).await?)
+    Ok(repo::delete_hidden(&app.db, limits::SWEPT_TASKS).await?)
 }

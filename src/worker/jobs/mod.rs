@@ -5,7 +5,7 @@ mod export;
 mod import;
 mod scratch;
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{io::ErrorKind, panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt;
 use tokio::{sync::watch, task::JoinSet};
@@ -83,6 +83,9 @@ impl From<ServiceError> for Stop {
 
 impl From<std::io::Error> for Stop {
     fn from(error: std::io::Error) -> Self {
+        if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+            return Self::Fault(ServiceError::Unavailable("the folder for temporary files is full"));
+        }
         Self::Fault(ServiceError::Internal(Box::new(error)))
     }
 }
