@@ -32,15 +32,15 @@ use crate::{
         record::{Losses, Record, RecordAnnotation, RecordAsset},
         suggestion::{self, Suggestion},
         task::{self, Batch, NewTask},
-        template::{self, Template},
+        template::Template,
     },
     service::{
         App, ServiceError,
         canvas::{self, Canvas, Texts},
         job::{ImportParameters, Lost},
         suggested::{Made, Place},
-        task::TaskInput,
-        task_input, validate,
+        task_input::{self, TaskInput},
+        validate,
     },
 };
 
@@ -490,10 +490,4 @@ impl Assets {
 pub async fn resume(conn: &impl Conn, job: &Job) -> Result<Written, ServiceError> {
     let Some((_, state)) = job::last_checkpoint(conn, job.id).await? else { return Ok(Written::default()) };
     serde_json::from_value(state).map_err(|error| ServiceError::Internal(Box::new(error)))
-}
-
-/// The template that new tasks of a project are made with.
-pub(crate) async fn current_template(conn: &impl Conn, project: &Project) -> Result<Template, ServiceError> {
-    let template = template::find_version(conn, project.id, project.template_version).await?;
-    template.ok_or_else(|| ServiceError::transition("projectId", "the project has no template yet; publish one first"))
 }

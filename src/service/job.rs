@@ -21,9 +21,10 @@ use crate::{
         record::Losses,
     },
     service::{
-        App, ServiceError, Viewer, identity, import,
+        App, ServiceError, Viewer, identity,
         project::no_project,
         signed_url::{FileId, Permit},
+        template,
         validate::{self, must},
     },
 };
@@ -116,7 +117,7 @@ pub fn parameters<T: DeserializeOwned>(job: &Job) -> Result<T, ServiceError> {
 pub async fn start_import(app: &App, viewer: &Viewer, start: StartImport) -> Result<Job, ServiceError> {
     let (txn, project) = open(app, viewer, start.project).await?;
     validate::must_be_open(&project, "projectId")?;
-    let template = import::current_template(&txn, &project).await?;
+    let template = template::current(&txn, &project).await?;
     let source = asset::find_all(&txn, viewer.scope(), &[start.source]).await?.remove(&start.source);
     let ready = source.filter(|asset| asset.project == project.id && asset.state == AssetState::Ready);
     ready.ok_or_else(|| ServiceError::not_found("READY asset of this project", "source.assetId"))?;

@@ -21,10 +21,9 @@ use crate::{
     },
     service::{
         App, ServiceError, Viewer,
-        import::current_template,
         locked::{self as places, life},
         project::no_project,
-        task_input,
+        task_input, template,
         validate::{self, must},
     },
 };
@@ -56,7 +55,7 @@ pub async fn create(
     must(standing, Action::ManageTasks)?;
     validate::must_be_open(&project, "projectId")?;
     let assets = task_input::assets_of(&tasks)?;
-    let template = current_template(&txn, &project).await?;
+    let template = template::current(&txn, &project).await?;
     let ready = asset::find_ready(&txn, project.id, &assets).await?;
     let new = task_input::check(&project, &ready, tasks)?;
     let order: Vec<(TaskId, Option<String>)> = new.iter().map(|task| (task.id, task.external_id.clone())).collect();

@@ -13,8 +13,8 @@ use crate::{
     kind,
     live::Changes,
     repo::{
-        project,
-        project::ProjectChanges,
+        Conn, project,
+        project::{Project, ProjectChanges},
         template as repo,
         template::{NewTemplate, Template},
     },
@@ -64,4 +64,10 @@ pub async fn publish(app: &App, viewer: &Viewer, new: PublishTemplate) -> Result
     events.append(&txn).await?;
     txn.commit().await?;
     Ok(template)
+}
+
+/// The template that new tasks of a project are made with.
+pub(crate) async fn current(conn: &impl Conn, project: &Project) -> Result<Template, ServiceError> {
+    let template = repo::find_version(conn, project.id, project.template_version).await?;
+    template.ok_or_else(|| ServiceError::transition("projectId", "the project has no template yet; publish one first"))
 }
