@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        edit::{Content, Dot, EditHash, Known, Stored},
+        edit::{Content, Dot, Edit, EditHash, Field, Known, Stored},
         ids::{AnnotationId, UserId},
         page::{Page, Slice},
         version_vector::VersionVector,
@@ -50,6 +50,31 @@ pub struct Revision {
     pub by: Option<UserId>,
     /// When.
     pub at: DateTime<Utc>,
+}
+
+impl Revision {
+    /// The revision that an edit led to, which was applied as it came.
+    #[must_use]
+    pub fn applied(
+        annotation: AnnotationId,
+        edit: &Edit<Geometry>,
+        state: &Stored<Geometry>,
+        fields: &[Field],
+        (by, at): (UserId, DateTime<Utc>),
+    ) -> Self {
+        Self {
+            annotation,
+            number: state.revision,
+            dot: edit.dot(),
+            hash: edit.hash,
+            outcome: EditOutcome::Applied,
+            fields: fields.iter().map(ToString::to_string).collect(),
+            content: state.content.clone(),
+            vector: state.vector.clone(),
+            by: Some(by),
+            at,
+        }
+    }
 }
 
 impl TryFrom<Model> for Revision {

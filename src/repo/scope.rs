@@ -19,19 +19,17 @@ pub struct Scope {
 
 /// Only rows of projects that `scope` sees; `project` is the column that names the project.
 pub(super) fn visible(scope: Scope, project: impl ColumnTrait) -> Condition {
-    if scope.admin {
-        return Condition::all();
-    }
-    let memberships = Query::select()
-        .column(member::Column::ProjectId)
-        .from(member::Entity)
-        .and_where(Expr::col(member::Column::UserId).eq(scope.user.0))
-        .to_owned();
-    Condition::all().add(project.in_subquery(memberships))
+    in_memberships(scope, project, Condition::all())
 }
 
 /// Only rows of projects that `scope` manages.
 pub(super) fn managed(scope: Scope, project: impl ColumnTrait) -> Condition {
+    let manager = Expr::col(member::Column::Role).eq(Role::Manager.as_str());
+    in_memberships(scope, project, Condition::all().add(manager))
+}
+
+/// Only rows of projects in which `scope` has such a membership; an admin has any.
+fn in_memberships(scope: Scope, project: impl ColumnTrait, such: Condition) -> Condition {
     if scope.admin {
         return Condition::all();
     }
@@ -39,7 +37,7 @@ pub(super) fn managed(scope: Scope, project: impl ColumnTrait) -> Condition {
         .column(member::Column::ProjectId)
         .from(member::Entity)
         .and_where(Expr::col(member::Column::UserId).eq(scope.user.0))
-        .and_where(Expr::col(member::Column::Role).eq(Role::Manager.as_str()))
+        .cond_where(such)
         .to_owned();
     Condition::all().add(project.in_subquery(memberships))
 }

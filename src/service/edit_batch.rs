@@ -351,18 +351,8 @@ impl<'b> Batch<'b> {
         if state.revision == 1 {
             self.known.insert(EditName::First(id), known);
         }
-        self.accepted.revisions.push(Revision {
-            annotation: id,
-            number: state.revision,
-            dot: edit.dot(),
-            hash: edit.hash,
-            outcome: EditOutcome::Applied,
-            fields: fields.iter().map(ToString::to_string).collect(),
-            content: state.content.clone(),
-            vector: state.vector.clone(),
-            by: Some(self.by),
-            at: self.locked.now,
-        });
+        let made = (self.by, self.locked.now);
+        self.accepted.revisions.push(Revision::applied(id, edit, &state, fields, made));
         self.accepted.changed.insert(id);
         let (last_edited_by, updated_at) = (self.by, self.locked.now);
         self.annotations.insert(id, Annotation { state, last_edited_by, updated_at, ..annotation });

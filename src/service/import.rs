@@ -338,7 +338,7 @@ impl Import {
             for task in &added {
                 let place = Place { project: self.project.id, task: *task, slot: 1 };
                 for suggestion in found.remove(task).unwrap_or_default() {
-                    made.add(place, suggestion, self.by, now);
+                    made.add(place, suggestion, self.by, now)?;
                 }
             }
             made.write(&txn, self.project.id).await?;

@@ -7,14 +7,14 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        edit::{self, Change, Content, Edit, EditHash, Outcome, Stored},
+        edit::{self, Change, Content, Edit, EditHash, Outcome},
         ids::{AnnotationId, ProjectId, TaskId, UserId},
         version_vector::VersionVector,
-        words::{EditOutcome, EventType},
+        words::EventType,
     },
     live::Changes,
     repo::{
-        Txn,
+        RepoError, Txn,
         annotation::{self, Annotation},
         label,
         revision::{self, Revision},
@@ -47,7 +47,16 @@ pub(crate) struct Made {
 
 impl Made {
     /// Adds an annotation at `place`.
-    pub(crate) fn add(&mut self, place: Place, suggestion: Suggestion, by: UserId, at: DateTime<Utc>) {
+    ///
+    /// # Errors
+    /// [`ServiceError::Internal`] when the rules of edits do not take it: the caller has checked it.
+    pub(crate) fn add(
+        &mut self,
+        place: Place,
+        suggestion: Suggestion,
+        by: UserId,
+        at: DateTime<Utc>,
+    ) -> Result<(), ServiceError> {
         let asset = suggestion.asset();
         let Suggestion { tool, label, geometry, attributes, source, score, .. } = suggestion;
         let kind = geometry.kind();
@@ -62,23 +71,13 @@ impl Made {
             hash: EditHash::of(&json!({ "import": said })),
         };
         // What it says was checked before, all of the file together.
-        let Outcome::Applied { state, fields } = edit::decide(None, None, &edit, |_| Ok(())) else { return };
+        let Outcome::Applied { state, fields } = edit::decide(None, None, &edit, |_| Ok(())) else {
+            return Err(RepoError::Corrupt("a new annotation was not applied".to_owned()).into());
+        };
         let id = AnnotationId::generate();
-        self.revisions.push(Revision {
-            annotation: id,
-            number: state.revision,
-            dot: edit.dot(),
-            hash: edit.hash,
-            outcome: EditOutcome::Applied,
-            fields: fields.iter().map(ToString::to_string).collect(),
-            content: state.content.clone(),
-            vector: state.vector.clone(),
-            by: Some(by),
-            at,
-        });
+        self.revisions.push(Revision::applied(id, &edit, &state, &fields, (by, at)));
         *self.labels.entry(place.task).or_default().entry(label).or_default() += 1;
         let Place { project, task, slot } = place;
-        let state: Stored<_> = state;
         self.annotations.push(Annotation {
             id,
             task,
@@ -95,6 +94,7 @@ impl Made {
             created_at: at,
             updated_at: at,
         });
+        Ok(())
     }
 
     /// Writes them all.
@@ -114,7 +114,7 @@ pub(crate) async fn copy(txn: &Txn, changes: &mut Changes, task: &Task, slot: i3
     let place = Place { project: task.project, task: task.id, slot };
     let mut made = Made::default();
     for suggestion in suggestions {
-        made.add(place, suggestion, by, task.updated_at);
+        made.add(place, suggestion, by, task.updated_at)?;
     }
     made.write(txn, task.project).await?;
     for (annotation, revision) in made.annotations.iter().zip(&made.revisions) {

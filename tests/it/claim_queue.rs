@@ -29,10 +29,27 @@ on_both_databases![
     who_may_not_label_claims_nothing;
     only postgres:
     nobody_is_sent_away_while_somebody_else_looks_at_the_last_task,
+    a_claim_is_planned_once,
 ];
 
 async fn project(app: &TestApp, overlap: i32) -> Project {
     app.project_with(&app.admin().await, Media::Text, json!({ "overlap": overlap })).await
+}
+
+/// PostgreSQL goes over to one plan for all after five runs, unless a plan for the values at hand looks cheaper: then it
+/// plans at every run, which costs more than the claim.
+async fn a_claim_is_planned_once(database: Database) {
+    let app = TestApp::with(database, &[("DATABASE_CONNECTIONS", "1")]).await;
+    let project = project(&app, 1).await;
+    project.text_tasks(50).await;
+    let ana = project.member(&app, "ana", "ANNOTATOR").await;
+    for _ in 0..12 {
+        let screen = ana.claim(&project).await;
+        ana.submit(&screen).await.get("submitTask");
+    }
+    let sql = "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement LIKE 'WITH \"pick\"%'";
+    let plans: Vec<(i64, i64)> = app.rows(sql).await;
+    assert_eq!(plans, [(5, 7)], "made for the values, and the one for all");
 }
 
 async fn the_highest_priority_comes_first_and_then_what_waits_longest(database: Database) {

@@ -47,6 +47,7 @@ mod http_behaviour;
 mod http_operation;
 mod id_snippets;
 mod job_access;
+mod job_export;
 mod job_files;
 mod job_import;
 mod job_progress;
@@ -117,6 +118,7 @@ fn main() -> ExitCode {
         http_operation::trials(),
         id_snippets::trials(),
         job_access::trials(),
+        job_export::trials(),
         job_files::trials(),
         job_import::trials(),
         job_progress::trials(),
