@@ -41,7 +41,11 @@ async fn project(app: &TestApp, overlap: i32) -> Project {
 async fn a_claim_is_planned_once(database: Database) {
     let app = TestApp::with(database, &[("DATABASE_CONNECTIONS", "1")]).await;
     let project = project(&app, 1).await;
-    project.text_tasks(50).await;
+    // Enough for a tenth of them to look dear.
+    for name in ["first", "second", "third"] {
+        project.named_tasks(name, 1_000).await;
+    }
+    app.sql("ANALYZE").await;
     let ana = project.member(&app, "ana", "ANNOTATOR").await;
     for _ in 0..12 {
         let screen = ana.claim(&project).await;
