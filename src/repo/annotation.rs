@@ -150,6 +150,18 @@ pub async fn find_to_cut(conn: &impl Conn, task: TaskId, slot: i32) -> Result<Ve
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn write_all(conn: &impl Conn, annotations: &[&Annotation]) -> Result<bool, RepoError> {
+    // Two saves that make the same ids in different tasks wait for one another: both must come to them in one order.
+    let mut in_lock_order = annotations.to_vec();
+    in_lock_order.sort_unstable_by_key(|annotation| annotation.id);
+    let mut all_written = true;
+    for some in in_lock_order.chunks(sql::BOUND_VALUES / COLUMNS.len()) {
+        all_written &= write_some(conn, some).await? == some.len() as u64;
+    }
+    Ok(all_written)
+}
+
+/// Writes annotations in one statement; gives how many it could.
+async fn write_some(conn: &impl Conn, annotations: &[&Annotation]) -> Result<u64, RepoError> {
     const CHANGING: [Column; 11] = [
         Column::Label,
         Column::Geometry,
@@ -163,19 +175,15 @@ pub async fn write_all(conn: &impl Conn, annotations: &[&Annotation]) -> Result<
         Column::LastEditedBy,
         Column::UpdatedAt,
     ];
-    // Two saves that make the same ids in different tasks wait for one another: both must come to them in one order.
-    let mut in_lock_order = annotations.to_vec();
-    in_lock_order.sort_unstable_by_key(|annotation| annotation.id);
     let mut insert = Query::insert();
     insert.into_table(Entity).columns(COLUMNS);
-    for annotation in in_lock_order {
+    for annotation in annotations {
         insert.values_panic(row(annotation)?);
     }
     let same_place = "annotation.task_id = excluded.task_id AND annotation.slot = excluded.slot";
     let known =
         OnConflict::column(Column::Id).update_columns(CHANGING).action_and_where(Expr::cust(same_place)).to_owned();
-    let written = conn.execute(insert.on_conflict(known)).await?.rows_affected();
-    Ok(written == annotations.len() as u64)
+    Ok(conn.execute(insert.on_conflict(known)).await?.rows_affected())
 }
 
 /// Adds annotations whose ids the server made just now.

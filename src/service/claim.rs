@@ -26,7 +26,7 @@ use crate::{
         App, ServiceError, Viewer,
         locked::{self, Change, Locked, Written},
         project::no_project,
-        secret, suggested,
+        secret, suggested, vector_epoch,
         validate::{self, must},
     },
 };
@@ -257,6 +257,9 @@ async fn begin_turn(
     if task.suggested && slot.lease_epoch == 1 {
         suggested::copy(txn, &mut changes, &task, slot.number).await?;
     }
+    if slot.lease_epoch > 1 {
+        vector_epoch::cut(txn, &mut changes, &task, slot.number).await?;
+    }
     changes.append(txn).await?;
     Ok(Some(opened))
 }
@@ -364,11 +367,12 @@ pub async fn withdraw(app: &App, viewer: &Viewer, task: TaskId) -> Result<Sessio
     }
     let mut change = Change::of(locked, Some(viewer.user.id));
     change.apply(Event::Withdrawn(index))?;
-    let Written { locked, changes, turns } = change.write(&txn).await?;
+    let Written { locked, mut changes, turns } = change.write(&txn).await?;
     let slot = &locked.slots[index];
     assignment::insert(&txn, turn_of(slot, project, viewer)).await?;
     let screen = Screen { slot: Some(slot.number), role: SessionRole::Holder, fence: slot.lease_epoch };
     let opened = open(&txn, viewer, &locked.task, screen, None).await?.ok_or(RepoError::Duplicate)?;
+    vector_epoch::cut(&txn, &mut changes, &locked.task, slot.number).await?;
     Written { locked, changes, turns }.commit(app, txn).await?;
     Ok(opened)
 }

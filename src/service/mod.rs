@@ -7,6 +7,7 @@ pub mod asset;
 mod asset_facts;
 mod canvas;
 pub mod claim;
+pub mod conflict;
 pub mod demo;
 mod edit_batch;
 mod error;
@@ -35,6 +36,7 @@ pub mod turn;
 pub mod upkeep;
 pub mod user;
 mod validate;
+mod vector_epoch;
 
 use std::sync::Arc;
 

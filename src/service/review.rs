@@ -146,6 +146,10 @@ pub async fn judge(app: &App, viewer: &Viewer, judgement: Judgement) -> Result<(
     validate::must_be_open(&locked.project, "sessionId")?;
     lease::must_hold(&session, judgement.fence, &locked)?;
     let judged = waiting(&locked, judgement.slot)?;
+    if judgement.verdict == ReviewVerdict::Accept {
+        let slots: Vec<i32> = judged.iter().map(|index| locked.slots[*index].number).collect();
+        conflict::must_be_resolved(&txn, &locked, &slots, |open| open.late + open.others).await?;
+    }
     let before = locked.slots.clone();
     let mut change = Change::of(locked, Some(viewer.user.id));
     for index in &judged {
