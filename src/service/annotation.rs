@@ -11,7 +11,7 @@ use crate::{
     },
     live::Changes,
     repo::{
-        Txn, annotation as repo, annotation::Annotation, asset::TaskAsset, label, revision, task as task_repo,
+        Txn, annotation as repo, annotation::Annotation, asset::TaskAsset, label, revision, session, task as task_repo,
         task::Task,
     },
     service::{
@@ -130,6 +130,7 @@ async fn attempt(app: &App, viewer: &Viewer, save: &SaveAnnotations, texts: Text
         if !repo::write_all(&txn, &changed).await? {
             return Ok(Attempt::Raced);
         }
+        session::note_save(&txn, &session, locked.task.round).await?;
         write_about(&txn, &locked, &accepted, &annotations).await?;
     }
     // Also where nothing was accepted: the lease runs on.
