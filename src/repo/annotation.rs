@@ -109,6 +109,32 @@ pub async fn find_for_saving(
     task: TaskId,
     ids: &[AnnotationId],
 ) -> Result<(HashMap<AnnotationId, Annotation>, i64), RepoError> {
+    let ids = ids.iter().map(|id| id.0);
+    find_and_count(conn, task, Expr::col((Entity, Column::Id)).is_in(ids)).await
+}
+
+/// The live annotations of a slot, and the tombstones among `ids` in it. With them the number of live annotations of the
+/// task.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_for_restoring(
+    conn: &impl Conn,
+    task: TaskId,
+    slot: i32,
+    ids: &[AnnotationId],
+) -> Result<(HashMap<AnnotationId, Annotation>, i64), RepoError> {
+    let col = |column: Column| Expr::col((Entity, column));
+    let here = col(Column::TaskId).eq(task.0).and(col(Column::Slot).eq(slot));
+    let wanted = col(Column::Deleted).eq(false).or(col(Column::Id).is_in(ids.iter().map(|id| id.0)));
+    find_and_count(conn, task, here.and(wanted)).await
+}
+
+async fn find_and_count(
+    conn: &impl Conn,
+    task: TaskId,
+    wanted: Expr,
+) -> Result<(HashMap<AnnotationId, Annotation>, i64), RepoError> {
     // One row at least: the count comes along when no annotation is there yet.
     let live = Query::select()
         .expr_as(Expr::cust("CAST(coalesce(sum(annotations), 0) AS bigint)"), "live")
@@ -119,7 +145,7 @@ pub async fn find_for_saving(
         .column(("counted", "live"))
         .column((Entity, sea_orm::sea_query::Asterisk))
         .from_subquery(live, "counted")
-        .left_join(Entity, Expr::col((Entity, Column::Id)).is_in(ids.iter().map(|id| id.0)))
+        .left_join(Entity, wanted)
         .to_owned();
     let rows = conn.query_all(&select).await?;
     let live = rows.first().ok_or(RepoError::NotFound)?.try_get("", "live")?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use entity::annotation_revision::{Column, Entity, Model};
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryTrait,
+    EntityTrait, QueryTrait,
     sea_query::{Expr, ExprTrait, Query},
 };
 use uuid::Uuid;

@@ -12,8 +12,8 @@ use crate::{
     },
     live::Changes,
     repo::{
-        Txn, annotation as repo, annotation::Annotation, asset::TaskAsset, conflict, label, revision,
-        task as task_repo, task::Task,
+        Txn, annotation as repo, annotation::Annotation, asset::TaskAsset, conflict, label, revision, session,
+        session::Session, task as task_repo, task::Task,
     },
     service::{
         App, ServiceError, Viewer,
@@ -141,7 +141,7 @@ async fn attempt(app: &App, viewer: &Viewer, save: &SaveAnnotations, texts: Text
         },
     });
     let done = batch.run(save.edits.clone());
-    if !write(&txn, &mut locked, &done).await? {
+    if !write(&txn, &session, &mut locked, &done).await? {
         return Ok(Attempt::Raced);
     }
     // Also where nothing was accepted: the lease runs on.
@@ -154,7 +154,12 @@ async fn attempt(app: &App, viewer: &Viewer, save: &SaveAnnotations, texts: Text
 
 /// Writes what a batch has accepted, if anything, and raises the task's version. Whether it could: not, when an id was
 /// taken elsewhere in the meantime.
-pub(crate) async fn write(txn: &Txn, locked: &mut Locked, done: &Done) -> Result<bool, ServiceError> {
+pub(crate) async fn write(
+    txn: &Txn,
+    session: &Session,
+    locked: &mut Locked,
+    done: &Done,
+) -> Result<bool, ServiceError> {
     let Done { annotations, accepted, .. } = done;
     if accepted.revisions.is_empty() {
         return Ok(true);
@@ -165,6 +170,7 @@ pub(crate) async fn write(txn: &Txn, locked: &mut Locked, done: &Done) -> Result
     if !repo::write_all(txn, &changed).await? {
         return Ok(false);
     }
+    session::note_save(txn, session, locked.task.round).await?;
     write_about(txn, locked, accepted, annotations).await?;
     Ok(true)
 }

@@ -26,8 +26,9 @@ use crate::{
         App, ServiceError, Viewer,
         locked::{self, Change, Locked, Written},
         project::no_project,
-        secret, suggested, vector_epoch,
+        secret, suggested,
         validate::{self, must},
+        vector_epoch,
     },
 };
 
@@ -178,13 +179,27 @@ pub(crate) async fn open_another(
     screen: Screen,
     request_id: Option<&str>,
 ) -> Result<Attempt, ServiceError> {
-    let open_already = session::count_of_fence(&txn, task.id, viewer.user.id, screen.role, screen.fence).await?;
-    if open_already >= limits::SCREENS {
-        return Err(ServiceError::limit("taskId", limits::SCREENS, "screens under one lease"));
-    }
+    must_have_room(&txn, viewer, task, &screen).await?;
     let Some(opened) = open(&txn, viewer, task, screen, request_id).await? else { return Ok(Attempt::Known) };
     txn.commit().await?;
     Ok(Attempt::Done(Ok(opened)))
+}
+
+/// The viewer has fewer screens than one may under the fence.
+///
+/// # Errors
+/// [`ServiceError::LimitExceeded`] when not.
+pub(crate) async fn must_have_room(
+    txn: &Txn,
+    viewer: &Viewer,
+    task: &Task,
+    screen: &Screen,
+) -> Result<(), ServiceError> {
+    let open_already = session::count_of_fence(txn, task.id, viewer.user.id, screen.role, screen.fence).await?;
+    if open_already < limits::SCREENS {
+        return Ok(());
+    }
+    Err(ServiceError::limit("taskId", limits::SCREENS, "screens under one lease"))
 }
 
 /// What came of a claim, for the metrics.

@@ -14,7 +14,7 @@ use crate::{
         page::{Page, Slice},
         permission::Action,
         version_vector::VersionVector,
-        words::{ConflictChoice, ConflictState, ErrorCode, EventType, SlotState},
+        words::{ConflictChoice, ConflictState, ErrorCode, EventType, SessionRole, SlotState},
     },
     kind::Geometry,
     live::Changes,
@@ -243,7 +243,8 @@ async fn write(
     label::move_of_task(txn, task.project, task.id, &labels).await?;
     task_repo::write_version(txn, task).await?;
     let mut changes = Changes::new(task.project, by);
-    let saved = if annotation.state.content.deleted { EventType::AnnotationDeleted } else { EventType::AnnotationSaved };
+    let saved =
+        if annotation.state.content.deleted { EventType::AnnotationDeleted } else { EventType::AnnotationSaved };
     changes.task(saved, task, locked::saved_payload(annotation, &revision));
     changes.task(EventType::ConflictResolved, task, locked::conflict_payload(conflict));
     changes.count(task.stream, Counter::OpenConflicts, -1);
@@ -257,9 +258,9 @@ async fn must_decide_in(txn: &Txn, viewer: &Viewer, locked: &Locked, number: i32
     match slot.state {
         SlotState::Leased => {
             must(locked.standing, Action::Label)?;
-            let user = viewer.user.id;
+            let (task, user, fence) = (locked.task.id, viewer.user.id, slot.lease_epoch);
             let takes_part = slot.holder == Some(user)
-                || session::has_joined(txn, locked.task.id, user, slot.lease_epoch).await?;
+                || session::count_of_fence(txn, task, user, SessionRole::Collaborator, fence).await? > 0;
             if takes_part { Ok(()) } else { Err(ServiceError::Forbidden("who holds the slot decides its conflicts")) }
         }
         SlotState::Submitted => {

@@ -552,6 +552,11 @@ impl<'b> Batch<'b> {
         self.fence_in(slot).map(|_| slot).ok_or_else(|| wrong("the slot is not under review"))
     }
 
+    /// Whether the session edits in this slot.
+    pub(crate) fn is_within_reach(&self, slot: i32) -> bool {
+        self.fence_in(slot).is_some()
+    }
+
     /// Whether the session's fence holds in this slot; none: the session does not edit in it. A review is of the slots
     /// that wait for a verdict; once it has ended, of any.
     fn fence_in(&self, number: i32) -> Option<Fence> {

@@ -16,6 +16,7 @@ pub mod export;
 pub mod identity;
 pub mod import;
 pub mod job;
+pub mod join;
 pub mod labeling_session;
 pub mod lease;
 mod locked;

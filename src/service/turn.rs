@@ -111,7 +111,7 @@ async fn release_review(
     }
     validate::must_be_open(&locked.project, "sessionId")?;
     lease::must_hold(session, fence, &locked)?;
-    if locked.task.reviewer != Some(viewer.user.id) {
+    if !locked.is_of_holder(session) {
         return Err(ServiceError::Forbidden("only who claimed the review gives it back"));
     }
     let mut change = Change::of(locked, Some(viewer.user.id));

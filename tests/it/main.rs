@@ -64,6 +64,7 @@ mod snapshots;
 mod sqlite_writers;
 mod statement_counts;
 mod task_concurrency;
+mod task_joining;
 mod task_list;
 mod tenant_isolation;
 mod user_accounts;
@@ -135,6 +136,7 @@ fn main() -> ExitCode {
         sqlite_writers::trials(),
         statement_counts::trials(),
         task_concurrency::trials(),
+        task_joining::trials(),
         task_list::trials(),
         tenant_isolation::trials(),
         user_accounts::trials(),
