@@ -263,23 +263,27 @@ pub struct OpenIn {
     pub others: i64,
 }
 
-/// The annotations of tasks that have an open conflict.
+/// The annotations of tasks that have an open conflict, with the number of their slot.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn disputed(
     conn: &impl Conn,
     tasks: &[TaskId],
-) -> Result<std::collections::HashSet<AnnotationId>, RepoError> {
+) -> Result<HashMap<TaskId, Vec<(i32, AnnotationId)>>, RepoError> {
     let select = Query::select()
         .distinct()
-        .column(Column::AnnotationId)
+        .columns([Column::TaskId, Column::Slot, Column::AnnotationId])
         .from(Entity)
         .and_where(Column::TaskId.is_in(tasks.iter().map(|id| id.0)))
         .and_where(is(Column::State, ConflictState::Open.as_str()))
         .to_owned();
-    let rows = conn.query_all(&select).await?;
-    rows.iter().map(|row| Ok(AnnotationId(row.try_get("", "annotation_id")?))).collect()
+    let mut found: HashMap<TaskId, Vec<(i32, AnnotationId)>> = HashMap::new();
+    for row in conn.query_all(&select).await? {
+        let annotation = (row.try_get_by_index(1)?, AnnotationId(row.try_get_by_index(2)?));
+        found.entry(TaskId(row.try_get_by_index(0)?)).or_default().push(annotation);
+    }
+    Ok(found)
 }
 
 /// The task of a conflict that the asker may see.
