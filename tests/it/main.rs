@@ -27,6 +27,8 @@ mod claim_load;
 mod claim_queue;
 mod claim_races;
 mod command_line;
+mod conflict_detection;
+mod conflict_resolution;
 mod dataset_round_trip;
 mod demo_project;
 mod error_docs;
@@ -60,6 +62,7 @@ mod review_flow;
 mod rolling_migration;
 mod schema_migration;
 mod sign_in;
+mod snapshot_restore;
 mod snapshots;
 mod sqlite_writers;
 mod statement_counts;
@@ -68,6 +71,7 @@ mod task_joining;
 mod task_list;
 mod tenant_isolation;
 mod user_accounts;
+mod vector_epochs;
 mod websocket_protocol;
 
 use std::process::ExitCode;
@@ -99,6 +103,8 @@ fn main() -> ExitCode {
         claim_queue::trials(),
         claim_races::trials(),
         command_line::trials(),
+        conflict_detection::trials(),
+        conflict_resolution::trials(),
         dataset_round_trip::trials(),
         demo_project::trials(),
         error_docs::trials(),
@@ -132,6 +138,7 @@ fn main() -> ExitCode {
         rolling_migration::trials(),
         schema_migration::trials(),
         sign_in::trials(),
+        snapshot_restore::trials(),
         snapshots::trials(),
         sqlite_writers::trials(),
         statement_counts::trials(),
@@ -140,6 +147,7 @@ fn main() -> ExitCode {
         task_list::trials(),
         tenant_isolation::trials(),
         user_accounts::trials(),
+        vector_epochs::trials(),
         websocket_protocol::trials(),
     ]
     .into_iter()
