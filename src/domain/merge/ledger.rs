@@ -61,6 +61,17 @@ impl Ledger {
         self.stored.as_ref().map_or_else(VersionVector::first, |stored| stored.vector.clone())
     }
 
+    /// The vector so many revisions ago; that of the first one, where that is too many.
+    pub(super) fn vector_back(&self, back: usize) -> VersionVector {
+        let at = self.states.len().saturating_sub(back.saturating_add(1));
+        self.states.get(at).map_or_else(VersionVector::first, |(vector, _)| vector.clone())
+    }
+
+    /// Each state it was ever in.
+    pub(super) fn states(&self) -> &[(VersionVector, Content<Number>)] {
+        &self.states
+    }
+
     pub(super) fn content(&self) -> Option<Content<Number>> {
         self.stored.as_ref().map(|stored| stored.content.clone())
     }
