@@ -38,7 +38,7 @@ pub(super) enum Look {
 }
 
 /// What is there at one time.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Moment {
     pub(super) stored: Option<Stored<Number>>,
     pub(super) siblings: Vec<Sibling<Number>>,
@@ -74,7 +74,9 @@ pub(super) struct Sent {
 pub(super) struct History {
     steps: Vec<Step>,
     pub(super) ledger: Ledger,
-    pub(super) turns: Vec<(Moment, Deed)>,
+    deeds: Vec<Deed>,
+    /// Before the first deed and after each.
+    moments: Vec<Moment>,
     pub(super) sent: Vec<Sent>,
     /// What each actor has seen, with the edits it sent since.
     views: [Option<VersionVector>; ACTORS.len()],
@@ -89,21 +91,19 @@ impl fmt::Debug for History {
 
 impl History {
     fn of(steps: Vec<Step>) -> Self {
-        let mut history = Self { steps: steps.clone(), ..Self::default() };
+        let mut history = Self { steps: steps.clone(), moments: vec![Moment::default()], ..Self::default() };
         steps.into_iter().for_each(|step| history.take(step));
         history
     }
 
     /// Each deed with the moments before and after it.
-    pub(super) fn each(&self) -> impl Iterator<Item = (&Moment, &Deed, Moment)> {
-        self.turns.iter().enumerate().map(|(at, (before, deed))| {
-            let after = self.turns.get(at + 1).map_or_else(|| Moment::of(&self.ledger), |(after, _)| after.clone());
-            (before, deed, after)
-        })
+    pub(super) fn each(&self) -> impl Iterator<Item = (&Moment, &Deed, &Moment)> {
+        let moments = self.moments.iter().zip(self.moments.iter().skip(1));
+        moments.zip(&self.deeds).map(|((before, after), deed)| (before, deed, after))
     }
 
     /// Each edit that was accepted, with the moments before and after it.
-    pub(super) fn accepted(&self) -> impl Iterator<Item = (&Moment, &Edit<Number>, &Accepted<Number>, Moment)> {
+    pub(super) fn accepted(&self) -> impl Iterator<Item = (&Moment, &Edit<Number>, &Accepted<Number>, &Moment)> {
         self.each().filter_map(|(before, deed, after)| match deed {
             Deed::Edit { edit, outcome: Outcome::Accepted(accepted), .. } => Some((before, edit, accepted, after)),
             _ => None,
@@ -115,18 +115,23 @@ impl History {
         self.ledger.stored.clone()
     }
 
-    /// The base of an edit of `actor` who looked as said.
-    pub(super) fn base(&self, actor: usize, look: Look) -> VersionVector {
-        let back = match look {
-            Look::AtNow => 0,
-            Look::Away => match &self.views[actor] {
-                Some(view) => return view.clone(),
-                None => usize::MAX,
-            },
-            Look::Back(back) => back,
+    /// The base of an edit of `actor` who looked as said. Nobody forgets an edit of their own, or an epoch.
+    fn base(&self, actor: usize, look: Look) -> VersionVector {
+        let (name, view) = (ACTORS[actor], self.views[actor].as_ref());
+        let seen = match (look, view) {
+            (Look::Away, Some(view)) => return view.clone(),
+            (Look::AtNow, _) => self.ledger.vector_back(0),
+            (Look::Back(back), _) => self.ledger.vector_back(back),
+            (Look::Away, None) => self.ledger.vector_back(usize::MAX),
         };
-        let seen = self.ledger.vector_back(back);
-        self.ledger.known_to(ACTORS[actor], &seen)
+        let seen = self.ledger.known_to(name, &seen);
+        match view.filter(|view| view.counter(name) > 0) {
+            Some(view) if view.epoch() > seen.epoch() => view.clone(),
+            Some(view) if view.epoch() == seen.epoch() => {
+                seen.with(&Dot { actor: name.into(), counter: view.counter(name) })
+            }
+            _ => seen,
+        }
     }
 
     /// An edit of `actor`, who looked as said, as the service understands it.
@@ -135,7 +140,7 @@ impl History {
     }
 
     fn take(&mut self, step: Step) {
-        let before = Moment::of(&self.ledger);
+        let siblings = &self.ledger.siblings;
         let deed = match step {
             Step::Edit { actor, look, change, fence } => {
                 let base = match change {
@@ -155,19 +160,20 @@ impl History {
                 self.send(actor, &base, change, Fence::Holds)
             }
             Step::Resolve { which, decision, back } => {
-                let Some(index) = which.checked_rem(before.siblings.len()) else { return };
+                let Some(index) = which.checked_rem(siblings.len()) else { return };
                 let base = self.ledger.vector_back(back);
-                let patch = decision.patch(&before.siblings[index].patch);
+                let patch = decision.patch(&siblings[index].patch);
                 let answer = self.ledger.resolve(index, &base, &patch);
                 Deed::Resolve { index, patch, answer }
             }
-            Step::Cut if before.stored.is_none() => return,
+            Step::Cut if self.ledger.stored.is_none() => return,
             Step::Cut => {
                 self.ledger.cut();
                 Deed::Cut
             }
         };
-        self.turns.push((before, deed));
+        self.deeds.push(deed);
+        self.moments.push(Moment::of(&self.ledger));
     }
 
     fn send(&mut self, actor: &'static str, base: &VersionVector, change: Change<Number>, fence: Fence) -> Deed {
@@ -182,31 +188,32 @@ impl History {
 }
 
 /// A patch of some fields. A geometry of 100 breaks the rules, one of 50 does not go with the label "dot".
-pub(super) fn any_patch() -> impl Strategy<Value = Patch<Number>> {
+pub(super) fn any_patch() -> BoxedStrategy<Patch<Number>> {
     let label = option::weighted(0.4, select(vec!["car", "van", "dot"]));
     let geometry = option::of(select(vec![1, 2, 3, 4, 50, 100]));
     let attribute = || option::weighted(0.3, select(vec![json!("A"), json!("B"), json!(null)]));
-    (label, geometry, attribute(), attribute()).prop_map(|(label, geometry, plate, parked)| {
+    let fields = (label, geometry, attribute(), attribute()).prop_map(|(label, geometry, plate, parked)| {
         let named = [("plate", plate), ("parked", parked)];
         let attributes = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
         let patch = Patch { label: label.map(str::to_owned), geometry, attributes, deleted: None };
         if patch.is_empty() { Patch { geometry: Some(5), ..patch } } else { patch }
-    })
+    });
+    fields.boxed()
 }
 
 /// An edit of what is there.
-pub(super) fn any_write() -> impl Strategy<Value = Change<Number>> {
+pub(super) fn any_write() -> BoxedStrategy<Change<Number>> {
     let patch = prop_oneof![
         8 => any_patch(),
         1 => Just(Patch::deleted(true)),
         1 => Just(Patch::deleted(false)),
     ];
-    patch.prop_map(Change::Write)
+    patch.prop_map(Change::Write).boxed()
 }
 
-fn any_creation() -> impl Strategy<Value = Change<Number>> {
-    (select(vec!["car", "dot"]), select(vec![1, 2, 50]))
-        .prop_map(|(label, geometry)| Change::Create(content(label, geometry)))
+fn any_creation() -> BoxedStrategy<Change<Number>> {
+    let said = (select(vec!["car", "dot"]), select(vec![1, 2, 50]));
+    said.prop_map(|(label, geometry)| Change::Create(content(label, geometry))).boxed()
 }
 
 pub(super) fn any_look() -> impl Strategy<Value = Look> {
@@ -219,8 +226,8 @@ pub(super) fn any_fence() -> impl Strategy<Value = Fence> {
 
 fn any_step(actors: usize) -> impl Strategy<Value = Step> {
     let edit = |change| {
-        (0..actors, any_look(), change, any_fence())
-            .prop_map(|(actor, look, change, fence)| Step::Edit { actor, look, change, fence })
+        let edit = (0..actors, any_look(), change, any_fence());
+        edit.prop_map(|(actor, look, change, fence)| Step::Edit { actor, look, change, fence }).boxed()
     };
     let decision = prop_oneof![
         1 => Just(Decision::Current),
@@ -228,10 +235,11 @@ fn any_step(actors: usize) -> impl Strategy<Value = Step> {
         1 => any_patch().prop_map(Decision::Merged),
     ];
     let resolve = (0..8_usize, decision, select(vec![0, 0, 0, 1, 2]))
-        .prop_map(|(which, decision, back)| Step::Resolve { which, decision, back });
+        .prop_map(|(which, decision, back)| Step::Resolve { which, decision, back })
+        .boxed();
     prop_oneof![
-        12 => edit(any_write().boxed()),
-        1 => edit(any_creation().boxed()),
+        12 => edit(any_write()),
+        1 => edit(any_creation()),
         2 => (0..16_usize).prop_map(Step::Again),
         2 => resolve,
         1 => Just(Step::Cut),

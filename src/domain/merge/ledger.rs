@@ -78,8 +78,11 @@ impl Ledger {
 
     /// What somebody who saw `base` knows with their own edits since.
     pub(super) fn known_to(&self, actor: &str, base: &VersionVector) -> VersionVector {
-        let own = self.vector().counter(actor);
-        if own == 0 { base.clone() } else { base.clone().with(&Dot { actor: actor.into(), counter: own }) }
+        let newest = self.states.iter().rev().map(|(vector, _)| vector).find(|vector| vector.epoch() == base.epoch());
+        match newest.map_or(0, |vector| vector.counter(actor)) {
+            0 => base.clone(),
+            own => base.clone().with(&Dot { actor: actor.into(), counter: own }),
+        }
     }
 
     /// An edit whose base is understood as the service understands it.
