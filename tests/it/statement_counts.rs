@@ -13,7 +13,10 @@ on_both_databases![
     statements_of_a_change_do_not_grow_with_its_tasks,
     statements_of_uploads_grow_by_no_more_than_one_an_asset,
     statements_of_a_save_do_not_grow_with_its_edits,
+    statements_of_a_save_that_meets_others_do_not_grow_with_its_edits,
     statements_of_annotations_and_their_events_do_not_grow_with_their_number,
+    statements_of_conflicts_do_not_grow_with_their_number,
+    statements_of_decisions_are_few,
     statements_of_claiming_and_handing_in_are_few,
     statements_of_reviewing_are_few,
     statements_of_a_page_of_tasks_at_work_do_not_grow_with_its_rows,
@@ -260,6 +263,175 @@ async fn statements_of_a_save_do_not_grow_with_its_edits(database: Database) {
     let (statements, _) = app.counted(ana.save(json!([box_at(&new_annotation(), 1.0)]))).await;
     print(&app.database, "saveAnnotations that renews the lease", &[(1, statements)]);
     assert!(statements <= 12, "{statements}");
+}
+
+async fn statements_of_a_save_that_meets_others_do_not_grow_with_its_edits(database: Database) {
+    let app = TestApp::new(database).await;
+    let (project, task, ana) = at_work(&app).await;
+    let second = app.second_screen(&project, &task, &ana).await;
+    let moved = |id: &str, x: f64| json!({ "update": { "id": id, "base": ana.seen(1), "geometry": box_at(id, x)["create"]["geometry"] } });
+    let named = |id: &str, label: &str| json!({ "update": { "id": id, "base": ana.seen(1), "label": label } });
+    let all = |ids: &[String], edit: &dyn Fn(&str) -> Value| -> Value { ids.iter().map(|id| edit(id)).collect() };
+    let mut made = Vec::new();
+    let mut cases = ["merged", "conflicting", "conflicting again"].map(|case| (case, Vec::new()));
+    for rows in [1, 50, 500] {
+        let ids: Vec<String> = (0..rows).map(|_| new_annotation()).collect();
+        ana.all_become("APPLIED", all(&ids, &|id| box_at(id, 1.0))).await;
+        ana.all_become("APPLIED", all(&ids, &|id| moved(id, 2.0))).await;
+        // Of a conflict, what its author says next goes into it.
+        let edits = [
+            ("MERGED", all(&ids, &|id| named(id, "dust"))),
+            ("CONFLICT", all(&ids, &|id| with_base(moved(id, 3.0), &ana.seen(1), &second, 1))),
+            ("CONFLICT", all(&ids, &|id| with_base(moved(id, 4.0), &ana.seen(1), &second, 2))),
+        ];
+        for ((_, counts), (outcome, edits)) in cases.iter_mut().zip(edits) {
+            counts.push((rows, app.counted_becoming(&second, outcome, edits).await));
+        }
+        made.push(ids);
+    }
+    for (case, counts) in &cases {
+        few_at_any_size(&app, &format!("saveAnnotations, {case}"), counts);
+    }
+    project.revoke(&task, Some(1)).await.get("revokeLease");
+    let mut cases = ["late", "late creations"].map(|case| (case, Vec::new()));
+    for ids in &made {
+        let updates = all(ids, &|id| with_base(named(id, "cell"), &ana.seen(1), &ana, 2));
+        let creations = ids.iter().map(|_| box_at(&new_annotation(), 1.0)).collect();
+        for ((_, counts), edits) in cases.iter_mut().zip([updates, creations]) {
+            counts.push((ids.len(), app.counted_becoming(&ana, "CONFLICT", edits).await));
+        }
+    }
+    for (case, counts) in &cases {
+        few_at_any_size(&app, &format!("saveAnnotations, {case}"), counts);
+    }
+}
+
+/// The edit, of somebody who has seen so many of their own edits, too.
+fn with_base(mut edit: Value, seen: &Value, session: &Session, own: i64) -> Value {
+    edit["update"]["base"] = seen.clone();
+    edit["update"]["base"][&session.actor] = json!(own);
+    edit
+}
+
+impl TestApp {
+    /// The statements of a save, all edits of which have this outcome.
+    async fn counted_becoming(&self, session: &Session, outcome: &str, edits: Value) -> u64 {
+        let before = self.statements();
+        session.all_become(outcome, edits).await;
+        self.statements() - before
+    }
+}
+
+/// Prints what was counted: at most 14, whatever the size.
+fn few_at_any_size(app: &TestApp, case: &str, counts: &[(usize, u64)]) {
+    print(&app.database, case, counts);
+    assert!(counts.iter().all(|(_, statements)| *statements == counts[0].1 && *statements <= 14), "{case}: {counts:?}");
+}
+
+async fn statements_of_conflicts_do_not_grow_with_their_number(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    let tasks = project.text_tasks(20).await;
+    let (ana, ben) = (project.member(&app, "ana", "ANNOTATOR").await, project.member(&app, "ben", "ANNOTATOR").await);
+    project.set(json!({ "collaboration": "SHARED" })).await;
+    let mut raised = Value::Null;
+    for (index, task) in tasks.iter().enumerate() {
+        let (holder, joiner) = if index % 2 == 0 { (&ana, &ben) } else { (&ben, &ana) };
+        let session = app.at_work(&project, task, holder).await;
+        let joined = app.joined(task, joiner).await;
+        let many = if index == 0 { 200 } else { 2 };
+        session.dispute_all(&joined, (0..many).map(|_| span(&new_annotation(), 0, "cell")).collect()).await;
+        if index == 0 {
+            let told = project.all_events(None, 200).await;
+            let first = told.iter().position(|event| event["type"] == "CONFLICT_RAISED").unwrap();
+            raised = told[first - 1]["cursor"].clone();
+        }
+        holder.release(&session.screen).await.get("releaseTask");
+    }
+    settle(&project.manager).await;
+    let conflict = "id state cause fields baseVector base { label } current { label } incoming { label } raisedAt choice
+      annotation { id label versionVector } incomingBy { name } currentBy { name } resolvedBy { name } task { id }";
+    let of_tasks = format!(
+        "query($id: ID!, $task: ID!, $first: Int!) {{ task(id: $task) {{ id }} tasks(projectId: $id, first: $first) {{ nodes {{
+           openConflictCount openConflicts(first: 2) {{ totalCount nodes {{ {conflict} }} }} }} }} }}"
+    );
+    let of_annotations = format!(
+        "query($id: ID!, $task: ID!, $first: Int!) {{ eventCursor(projectId: $id) task(id: $task) {{
+           annotations(first: $first) {{ nodes {{ openConflicts {{ {conflict} }} }} }} }} }}"
+    );
+    let of_project = format!(
+        "query($id: ID!, $task: ID!, $first: Int!) {{ task(id: $task) {{ id }}
+           conflicts(projectId: $id, state: OPEN, first: $first) {{ totalCount nodes {{ {conflict} }} }} }}"
+    );
+    for (case, query, path, sizes, most) in [
+        ("a page of tasks with their open conflicts", &of_tasks, "tasks.nodes", [2, 20], 10),
+        ("a page of annotations with their open conflicts", &of_annotations, "task.annotations.nodes", [5, 200], 10),
+        ("a page of the conflicts of a project", &of_project, "conflicts.nodes", [5, 200], 9),
+    ] {
+        let mut counts = Vec::new();
+        for rows in sizes {
+            let variables = json!({ "id": project.id, "task": tasks[0], "first": rows });
+            let (statements, answer) = app.counted(project.manager.send(query, variables)).await;
+            assert_eq!(answer.get(path).as_array().unwrap().len(), rows, "{case}");
+            counts.push((rows, statements));
+        }
+        print(&app.database, case, &counts);
+        // Two batches of people may be one, depending on who asks first.
+        assert!(counts.iter().all(|(_, statements)| *statements <= most), "{case}: more than {most}: {counts:?}");
+    }
+    let events = format!(
+        "query($id: ID!, $after: EventCursor, $first: Int!) {{ events(projectId: $id, after: $after, first: $first) {{
+           cursor nodes {{ ... on ConflictEvent {{ by {{ name }} conflict {{ {conflict} }} }} }} }} }}"
+    );
+    // Behind the last save of the first task: its conflicts one after the other.
+    let mut counts = Vec::new();
+    for rows in [5, 200] {
+        let variables = json!({ "id": project.id, "after": raised, "first": rows });
+        let (statements, answer) = app.counted(project.manager.send(&events, variables)).await;
+        let told = answer.get("events.nodes").as_array().unwrap();
+        assert!(told.len() == rows && told.iter().all(|event| event["conflict"].is_object()), "{rows}");
+        counts.push((rows, statements));
+    }
+    print(&app.database, "a page of events of conflicts", &counts);
+    assert!(counts.iter().all(|(_, statements)| *statements <= 10), "{counts:?}");
+}
+
+async fn statements_of_decisions_are_few(database: Database) {
+    let app = TestApp::new(database).await;
+    let (project, task, ana) = at_work(&app).await;
+    let second = app.second_screen(&project, &task, &ana).await;
+    let creations = (0..4).map(|_| box_at(&new_annotation(), 1.0)).collect();
+    let disputed = ana.dispute_all(&second, creations).await;
+    let decided = "conflict { id } annotation { id }";
+    let resolve = |which: usize, more: Value| {
+        let mut input = json!({ "conflictId": disputed[which].conflict, "base": disputed[which].now });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ana.person.mutate("resolveConflict", input, decided)
+    };
+    for (case, which, more) in [
+        ("CURRENT", 0, json!({ "choice": "CURRENT" })),
+        ("INCOMING", 1, json!({ "choice": "INCOMING" })),
+        ("MERGED", 2, json!({ "choice": "MERGED", "merged": { "label": "dust" } })),
+        ("MERGED, again", 2, json!({ "choice": "MERGED", "merged": { "label": "dust" } })),
+    ] {
+        few(&app, &format!("resolveConflict, {case}"), 14, resolve(which, more)).await;
+    }
+    let before = app.statements();
+    resolve(1, json!({ "choice": "CURRENT" })).await.assert_error("STALE", "base");
+    print(&app.database, "resolveConflict, STALE", &[(1, app.statements() - before)]);
+
+    let mut counts = Vec::new();
+    for rows in [1, 50, 500] {
+        let snapshot = app.snapshot(&task, 1).await;
+        ana.all_become("APPLIED", (0..rows).map(|_| box_at(&new_annotation(), 1.0)).collect()).await;
+        let input = ana.screen.with(json!({ "snapshotId": snapshot }));
+        let restore = || ana.person.mutate("restoreSnapshot", input.clone(), "results { outcome }");
+        let (statements, restored) = app.counted(restore()).await;
+        assert_eq!(restored.get("restoreSnapshot.results").as_array().unwrap().len(), rows);
+        counts.push((rows, statements));
+        few(&app, "restoreSnapshot, nothing to do", 14, restore()).await;
+    }
+    few_at_any_size(&app, "restoreSnapshot", &counts);
 }
 
 async fn statements_of_annotations_and_their_events_do_not_grow_with_their_number(database: Database) {
