@@ -13,6 +13,8 @@
 mod data_set;
 #[path = "loads/label_cycle.rs"]
 mod label_cycle;
+#[path = "loads/merge.rs"]
+mod merge;
 #[path = "support/measure.rs"]
 mod measure;
 #[path = "../tests/it/harness/postgres.rs"]
@@ -50,6 +52,9 @@ async fn main() {
     }
     if wanted("queue") {
         label_cycle::queues().await;
+    }
+    if wanted("merge") {
+        merge::run();
     }
     if wanted("dataset") {
         data_set::run().await;
