@@ -13,10 +13,10 @@
 mod data_set;
 #[path = "loads/label_cycle.rs"]
 mod label_cycle;
-#[path = "loads/merge.rs"]
-mod merge;
 #[path = "support/measure.rs"]
 mod measure;
+#[path = "loads/merge.rs"]
+mod merge;
 #[path = "../tests/it/harness/postgres.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod postgres;

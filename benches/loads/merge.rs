@@ -35,12 +35,10 @@ pub(crate) fn run() {
     let moved = Patch { geometry: Some([1.0, 2.0, 3.0, 4.0]), ..attribute(FIELDS - 1) };
     let clone = micros(|| (), |()| black_box(stored.clone()));
     let json = micros(|| (), |()| serde_json::to_vec(&black_box(&stored.content)).is_ok());
-    for (name, edit, want) in [
-        ("merged", edit(moved), EditOutcome::Merged),
-        ("kept beside it", edit(attribute(0)), EditOutcome::Conflict),
-    ] {
-        let meeting =
-            Meeting { fence: Fence::Holds, known: None, seen: Some(&seen), siblings: &[], has_room: true };
+    for (name, edit, want) in
+        [("merged", edit(moved), EditOutcome::Merged), ("kept beside it", edit(attribute(0)), EditOutcome::Conflict)]
+    {
+        let meeting = Meeting { fence: Fence::Holds, known: None, seen: Some(&seen), siblings: &[], has_room: true };
         let met = || Some(stored.clone());
         let took = micros(met, |mut met| {
             let outcome = decide(&mut met, black_box(&edit), &meeting, |_| Ok(()));
@@ -75,7 +73,12 @@ fn attribute(field: usize) -> Patch<Geometry> {
 
 fn content() -> Content<Geometry> {
     let attributes = (0..FIELDS).map(|field| (name(field), Value::from(format!("what is said of {field}"))));
-    Content { label: "car".into(), geometry: [10.0, 20.0, 40.0, 30.0], attributes: attributes.collect(), deleted: false }
+    Content {
+        label: "car".into(),
+        geometry: [10.0, 20.0, 40.0, 30.0],
+        attributes: attributes.collect(),
+        deleted: false,
+    }
 }
 
 /// What is stored, and what the author of the edit saw of it: all but the last edits, which wrote the first attributes.
