@@ -1,31 +1,36 @@
-// A labeling screen's half of saving and merging, to be copied into yours. The rules behind it: docs/merging.md.
+// A labeling screen's half of saving and merging, to be copied into yours. The rules behind it are in docs/merging.md.
 //
-// An edit shows at once and is sent in the background. What got no answer yet is in a store, survives a reload and is sent again as it
-// was. What others do comes in as events. Uses `fetch` and `WebSocket` and no package; Node.js from 22.18 on runs it as it stands, with
-// Node.js 20 start it with --experimental-websocket after removing the types (`tsc`). Heartbeats, claims and drawing are yours.
+// An edit shows at once and is sent in the background. What got no answer yet is in a store, survives a reload and is sent
+// again as it was. What others do comes in as events and is shown below one's own edits. Claims, heartbeats and drawing are
+// yours. It needs `fetch` and `WebSocket`, no package. Node.js 22.18 and later run it as it stands; for Node.js 20 remove the
+// types (`tsc`) and give --experimental-websocket.
 
 export type Vector = Record<string, number>;
 export type Session = { id: string; fence: number; actor: string };
 export type Conflict = { id: string; cause: string; fields: string[] };
-export type Content = { tool: string; label: string; geometry: Record<string, unknown>; attributes: Record<string, unknown> };
-export type Annotation = Content & { id: string; slot: number; revision: number; deleted: boolean; versionVector: Vector; openConflicts: Conflict[] };
+export type Values = Record<string, unknown>;
+export type Content = { tool: string; label: string; geometry: Values; attributes: Values };
+export type Place = { id: string; slot?: number; revision: number; versionVector: Vector; deleted: boolean };
+export type Annotation = Content & Place & { openConflicts: Conflict[] };
 export type Kind = 'create' | 'update' | 'delete' | 'restore';
-export type Change = Partial<Content> & { id: string; base?: Vector };
+export type Change = Partial<Content> & { id: string; slot?: number; assetId?: string; base?: Vector };
 export type Edit = Partial<Record<Kind, Change>>;
-export type Result = { outcome: string; repeated: boolean; fields: string[]; code: string | null; field: string | null; message: string | null; annotation: Annotation | null; conflict: Conflict | null };
+export type Why = { code: string | null; field: string | null; message: string | null };
+export type Result = Why & { outcome: string; fields: string[]; annotation: Annotation | null; conflict: Conflict | null };
 export type Queue = { session: Session; edits: Edit[] };
 
 export type Options = {
   url: string; // the server's, such as https://label.example
-  token?: string; // without it the session's cookie says who you are
+  token?: string; // without one the cookie says who you are
   projectId: string;
   taskId: string;
-  slot?: number; // the session's; null in a review of several slots
-  store: { load(): Queue[]; save(queues: Queue[]): void }; // such as localStorage; with several tabs one key for each
+  slot?: number; // the session's; none in a review of several slots
+  store: { load(): Queue[]; save(queues: Queue[]): void }; // such as localStorage, under a key of this tab's own
   changed(): void; // draw view() again
-  told(result: Result, edit: Edit): void; // an edit was MERGED, REJECTED, is in CONFLICT, or something newer than this file: say so
-  happened(event: { type: string }): void; // any event of the task: a revoked lease, a verdict, …
-  failed(error: Failure): void; // nothing goes on by itself: sign in, claim again, then use() or flush()
+  told(result: Result, edit: Edit): void; // MERGED: mark `fields`. REJECTED: say why. CONFLICT: offer resolve(); with cause LATE
+  //                                         claim again, then use(). Others are newer than this file: show them
+  happened(event: { type: string }): void; // any event of the task: a lease that was revoked, a verdict
+  failed(failure: Failure): void; // nothing is sent by itself any more: sign in, end the pause, … then flush()
 };
 
 export class Failure extends Error {
@@ -37,23 +42,29 @@ export class Failure extends Error {
   }
 }
 
-const STATE = `fragment State on Annotation { id slot revision deleted versionVector tool label attributes openConflicts { id cause fields }
-  geometry { __typename ... on BoundingBox { x y width height rotation } ... on TextSpan { start end text } } }`; // and the kinds you show
+// Add the kinds of geometry that you draw.
+const STATE = `fragment State on Annotation {
+  id slot revision deleted versionVector tool label attributes openConflicts { id cause fields }
+  geometry { __typename ... on BoundingBox { x y width height rotation } ... on TextSpan { start end text } } }`;
 const SAVE = `mutation($input: SaveAnnotationsInput!) { saveAnnotations(input: $input) { results {
-  outcome repeated fields code field message annotation { ...State } conflict { id cause fields } } } } ${STATE}`;
-const RESOLVE = `mutation($input: ResolveConflictInput!) { resolveConflict(input: $input) { annotation { ...State } } } ${STATE}`;
+  outcome fields code field message annotation { ...State } conflict { id cause fields } } } } ${STATE}`;
+const RESOLVE = `mutation($input: ResolveConflictInput!) {
+  resolveConflict(input: $input) { annotation { ...State } } } ${STATE}`;
 const CURSOR = 'query($projectId: ID!) { eventCursor(projectId: $projectId) }';
-const LOAD = `query($taskId: ID!, $slot: Int, $after: String) { task(id: $taskId) { annotations(slot: $slot, includeDeleted: true, first: 200, after: $after) {
-  nodes { ...State } pageInfo { hasNextPage endCursor } } } } ${STATE}`;
-const FOLLOW = `subscription($projectId: ID!, $taskId: ID!, $after: EventCursor) { taskEvents(projectId: $projectId, taskId: $taskId, after: $after) {
-  type cursor ... on AnnotationEvent { annotation { ...State } } ... on ConflictEvent { conflict { annotation { ...State } } } } } ${STATE}`;
+const LOAD = `query($taskId: ID!, $slot: Int, $after: String) { task(id: $taskId) {
+  annotations(slot: $slot, includeDeleted: true, first: 200, after: $after) {
+    nodes { ...State } pageInfo { hasNextPage endCursor } } } } ${STATE}`;
+const FOLLOW = `subscription($projectId: ID!, $taskId: ID!, $after: EventCursor) {
+  taskEvents(projectId: $projectId, taskId: $taskId, after: $after) { type cursor
+    ... on AnnotationEvent { annotation { ...State } }
+    ... on ConflictEvent { conflict { annotation { ...State } } } } } ${STATE}`;
 const AT_ONCE = 100; // edits of one request: at most 500, and 8 MiB
 const SECOND = 1_000;
 
 export class LabelingClient {
   private options: Options;
   private server = new Map<string, Annotation>(); // what the server said last, by id
-  private queues: Queue[]; // what it has not answered, session by session; new edits go into the last one
+  private queues: Queue[]; // what it has not answered, by session; new edits go into the last one
   private cursor?: string; // up to where events were heard
   private socket?: WebSocket;
   private isSending = false;
@@ -67,7 +78,7 @@ export class LabelingClient {
     this.follow();
   }
 
-  /** Edits from now on under this session: the first one, or another after LEASE_LOST or a late edit. What waits under an earlier one is sent under that. */
+  /** Edits are made under this session from now on. What waits under an earlier one is sent under that one, and first. */
   use(session: Session) {
     const isIts = (queue: Queue) => queue.session.id === session.id;
     this.queues = [...this.queues.filter((queue) => !isIts(queue)), this.queues.find(isIts) ?? { session, edits: [] }];
@@ -84,30 +95,34 @@ export class LabelingClient {
     return this.queues.reduce((sum, { edits }) => sum + edits.length, 0);
   }
 
-  /** What to draw (deleted ones not, but where they have conflicts): the server's state, and over it the edits without an answer. */
+  /** What to draw, by id: the server's state, and over it the edits that wait. Deleted ones are among it, for their conflicts. */
   view(): Map<string, Annotation> {
     const view = new Map(this.server);
-    for (const { session: { actor }, edits } of this.queues) {
+    for (const { session, edits } of this.queues) {
       for (const edit of edits) {
         const [[kind, change]] = Object.entries(edit) as [[Kind, Change]];
         const base = change.base ?? { '#': 1 };
-        const dot = (base[actor] ?? 0) + 1;
+        const dot = (base[session.actor] ?? 0) + 1;
         const below = view.get(change.id);
+        const seen = this.server.get(change.id)?.versionVector[session.actor] ?? 0;
         // An event can be faster than the answer: then the server's state shows already what became of the edit.
-        if (dot <= (this.server.get(change.id)?.versionVector[actor] ?? 0) || (!below && kind !== 'create')) continue;
-        const attributes = Object.entries({ ...below?.attributes, ...change.attributes }).filter(([, value]) => value !== null);
+        if (dot <= seen || (!below && kind !== 'create')) continue;
+        const blank = { slot: this.options.slot, revision: 0, deleted: false, openConflicts: [] };
+        const attributes = Object.entries({ ...below?.attributes, ...change.attributes });
         view.set(change.id, {
-          ...(below ?? { slot: this.options.slot, revision: 0, openConflicts: [] }), ...change, attributes: Object.fromEntries(attributes),
+          ...(below ?? (blank as unknown as Annotation)),
+          ...change,
+          attributes: Object.fromEntries(attributes.filter(([, value]) => value !== null)),
           deleted: kind === 'delete' || (kind === 'update' && below!.deleted),
-          // The base of the next edit. While edits wait they hide what others did to the annotation since: that does not count as seen.
-          versionVector: { ...base, [actor]: dot },
-        } as Annotation);
+          // The base of the next edit. What others did meanwhile is hidden by edits that wait: it does not count as seen.
+          versionVector: { ...base, [session.actor]: dot },
+        });
       }
     }
     return view;
   }
 
-  /** Does something here and now; the server hears of it later. Ids of new annotations are made by the client (docs/api.md). */
+  /** Does it here and now; the server hears of it later. Ids of new annotations are made here (docs/api.md, Ids). */
   edit(kind: Kind, change: Omit<Change, 'base'>) {
     const base = kind === 'create' ? {} : { base: this.view().get(change.id)!.versionVector };
     this.queues.at(-1)!.edits.push({ [kind]: { ...change, ...base } });
@@ -121,12 +136,12 @@ export class LabelingClient {
     this.isSending = true;
     try {
       for (let queue; (queue = this.queues.find(({ edits }) => edits.length > 0)); ) {
-        const { session: { id: sessionId, fence }, edits } = queue;
-        const batch = edits.slice(0, AT_ONCE);
-        const { results } = (await this.ask(SAVE, { input: { sessionId, fence, edits: batch } })).saveAnnotations as { results: Result[] };
+        const batch = queue.edits.slice(0, AT_ONCE);
+        const input = { sessionId: queue.session.id, fence: queue.session.fence, edits: batch };
+        const results: Result[] = (await this.ask(SAVE, { input })).saveAnnotations.results;
         if (this.isStopped) return;
-        // Only an answer takes edits out. A rejected one is taken back by that: nothing lays it over the server's state any more.
-        edits.splice(0, batch.length);
+        // Nothing but an answer takes edits out. That takes a rejected one back, too: it is not laid over the state any more.
+        queue.edits.splice(0, batch.length);
         results.forEach(({ annotation }) => this.take(annotation));
         this.keep();
         this.pause = SECOND;
@@ -134,16 +149,17 @@ export class LabelingClient {
       }
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      // Nobody knows whether the save was done. The very same edits go again: those that were are recognised.
-      if (error.isPassing) setTimeout(() => this.flush(), (this.pause = Math.min(2 * this.pause, 30 * SECOND)) * Math.random());
+      // Whether the save was done is unknown. The very same edits go again: the server recognises those that it has.
+      this.pause = Math.min(2 * this.pause, 30 * SECOND);
+      if (error.isPassing) setTimeout(() => this.flush(), this.pause * Math.random());
       else this.options.failed(error);
     } finally {
       this.isSending = false;
     }
   }
 
-  /** Decides a conflict of an annotation. Fails with STALE when it has changed: look again. `merged` holds fields as in an update. */
-  async resolve(id: string, conflictId: string, choice: 'CURRENT' | 'INCOMING' | 'MERGED', merged?: Partial<Content> & { deleted?: boolean }) {
+  /** Decides a conflict; `merged`: fields as in an update. Fails with STALE when the annotation has changed: look again. */
+  async resolve(id: string, conflictId: string, choice: 'CURRENT' | 'INCOMING' | 'MERGED', merged?: Values) {
     const input = { conflictId, base: this.server.get(id)!.versionVector, choice, merged };
     this.take((await this.ask(RESOLVE, { input })).resolveConflict.annotation);
     this.options.changed();
@@ -185,34 +201,45 @@ export class LabelingClient {
     let turn = Promise.resolve();
     socket.onopen = () => send({ type: 'connection_init', payload: token ? { Authorization: `Bearer ${token}` } : {} });
     socket.onmessage = ({ data }) => {
-      turn = turn.then(() => this.hear(JSON.parse(data), send)).catch((error) => {
-        if (!error.isPassing) this.options.failed(error);
+      turn = turn.then(() => this.hear(JSON.parse(data), send)).catch((reason) => {
+        if (!reason.isPassing) this.options.failed(reason);
         socket.close();
       });
     };
-    socket.onclose = () => setTimeout(() => this.follow(), SECOND * (0.5 + Math.random()));
+    // Node.js 20 says `error` alone when there is no server, others say both.
+    socket.onclose = socket.onerror = (event) => {
+      if (this.socket !== socket) return;
+      this.socket = undefined;
+      const isSignedOut = 'code' in event && event.code === 4403;
+      if (isSignedOut) this.options.failed(new Failure('UNAUTHENTICATED', 'sign in again', false));
+      setTimeout(() => this.follow(), (isSignedOut ? 30 : 1) * SECOND * (0.5 + Math.random()));
+    };
     this.socket = socket;
   }
 
-  private async hear(message: any, send: (message: object) => void) {
+  private async hear({ type, payload }: any, send: (message: object) => void) {
     if (this.isStopped) return;
-    if (message.type === 'connection_ack') {
+    if (type === 'connection_ack') {
       if (!this.cursor) await this.load();
       const { projectId, taskId } = this.options;
-      send({ id: '1', type: 'subscribe', payload: { query: FOLLOW, variables: { projectId, taskId, after: this.cursor } } });
+      const variables = { projectId, taskId, after: this.cursor };
+      send({ id: '1', type: 'subscribe', payload: { query: FOLLOW, variables } });
       void this.flush(); // the server is back
-    } else if (message.type === 'next') {
-      const event = message.payload.data?.taskEvents;
-      // One that could not be shown, or the cursor is too old to be continued.
+    } else if (type === 'next') {
+      const event = payload.data?.taskEvents;
+      // One that could not be shown, or a cursor that cannot be continued.
       if (!event || event.type === 'RESYNC_REQUIRED') return this.load();
-      this.take(event.annotation ?? event.conflict?.annotation ?? null); // other events, and ones of types to come, tell of no annotation
+      // Other events tell of no annotation; new types come at any time.
+      this.take(event.annotation ?? event.conflict?.annotation ?? null);
       this.cursor = event.cursor;
       this.options.changed();
       this.options.happened(event);
-    } else if (message.type === 'ping') {
+    } else if (type === 'ping') {
       send({ type: 'pong' });
-    } else if (message.type === 'error') {
-      throw failure(message.payload[0]);
+    } else if (type === 'error') {
+      throw failure(payload[0]);
+    } else if (type === 'complete') {
+      throw new Failure('UNAVAILABLE', 'the events have ended', true);
     }
   }
 
@@ -222,7 +249,8 @@ export class LabelingClient {
     try {
       const headers = { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) };
       const body = JSON.stringify({ query, variables });
-      const response = await fetch(`${url}/graphql`, { method: 'POST', headers, body, credentials: 'include', signal: AbortSignal.timeout(40 * SECOND) });
+      const signal = AbortSignal.timeout(40 * SECOND);
+      const response = await fetch(`${url}/graphql`, { method: 'POST', headers, body, credentials: 'include', signal });
       answer = await response.json();
     } catch {
       throw new Failure('UNAVAILABLE', 'there was no answer', true);

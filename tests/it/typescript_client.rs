@@ -1,0 +1,89 @@
+//! examples/client.ts as people copy it, under Node.js against a server that is killed: two screens, one task, and in the
+//! end the same state everywhere, with every edit in it once.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+
+use crate::harness::{
+    Database, Media, Person, Project, Serving, TestApp, id_of, labeling::Screen, on_both_databases, wait_until,
+};
+
+on_both_databases![two_screens_and_the_server_hold_the_same_whatever_happens];
+
+/// How often the script has the server killed.
+const KILLS: usize = 4;
+
+fn person(person: &Person, screen: &Screen) -> Value {
+    let session = json!({ "id": screen.session, "fence": screen.fence, "actor": screen.actor });
+    json!({ "token": person.token, "session": session })
+}
+
+/// A picture that ana holds and ben has joined.
+async fn scene(app: &TestApp) -> (Project, Value) {
+    let project = app.project_with(&app.admin().await, Media::Image, json!({ "collaboration": "SHARED" })).await;
+    let size = json!([{ "name": "size", "type": "NUMBER" }]);
+    let labels = json!([{ "name": "cell" }, { "name": "dust" }]);
+    project.publish_tools(json!([{ "name": "Boxes", "kind": "BOUNDING_BOX", "labels": labels, "attributes": size }])).await;
+    let picture = include_bytes!("../data/bccd/BloodImage_00012.jpg");
+    let asset = app.upload(&project, "blood.jpg", "image/jpeg", picture).await;
+    let task = id_of(project.create_tasks(json!([{ "assetIds": [asset] }])).await.get("createTasks.tasks.0"));
+    let (ana, ben) = (project.member(app, "ana", "ANNOTATOR").await, project.member(app, "ben", "ANNOTATOR").await);
+    let people = [
+        person(&ana, &ana.try_claim_task(&project, &task).await.unwrap()),
+        person(&ben, &ben.join(&task).await),
+    ];
+    let manager = &project.manager.token;
+    let scene = json!({ "project": project.id, "task": task, "manager": manager, "people": people });
+    (project, scene)
+}
+
+async fn serve(database: &Database) -> Serving {
+    let server = database.serve();
+    wait_until("the server to be ready", async || {
+        server.readiness().await.is_some_and(|(status, _)| status == reqwest::StatusCode::OK)
+    })
+    .await;
+    server
+}
+
+async fn two_screens_and_the_server_hold_the_same_whatever_happens(database: Database) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
+    assert!(folder.join("node_modules/typescript").is_dir(), "TypeScript is not installed: run 'make setup'");
+    let app = TestApp::new(database).await;
+    let (_, mut scene) = scene(&app).await;
+    let TestApp { running, database, .. } = app;
+    running.stop().await.unwrap();
+    let mut server = serve(&database).await;
+    scene["url"] = json!(server.url);
+
+    let mut node = Command::new("node");
+    node.args(["--no-warnings", "--experimental-websocket"]).arg(folder.join("two_screens.mjs")).arg(scene.to_string());
+    node.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut node = tokio::process::Command::from(node).kill_on_drop(true).spawn().expect("Node.js starts: run 'make setup'");
+    let mut errors = node.stderr.take().unwrap();
+    let trace = tokio::spawn(async move {
+        let mut text = String::new();
+        errors.read_to_string(&mut text).await.map(|_| text)
+    });
+    let (mut says, mut hears) = (BufReader::new(node.stdout.take().unwrap()).lines(), node.stdin.take().unwrap());
+    let (mut kills, mut last) = (0, String::new());
+    while let Some(line) = says.next_line().await.unwrap() {
+        if line == "kill" {
+            server.kill();
+            server = serve(&database).await;
+            hears.write_all(format!("{}\n", server.url).as_bytes()).await.unwrap();
+            kills += 1;
+        }
+        last = line;
+    }
+    let status = node.wait().await.unwrap();
+    let trace = trace.await.unwrap().unwrap();
+    assert!(status.success(), "{trace}\n{last}");
+    assert!(last.starts_with("done "), "{last}");
+    assert_eq!(kills, KILLS, "{last}");
+}
