@@ -53,6 +53,7 @@ mod job_import;
 mod job_progress;
 mod job_runners;
 mod lease_life;
+mod merging_docs;
 mod page_walks;
 mod project_settings;
 mod readme_tour;
@@ -66,6 +67,7 @@ mod statement_counts;
 mod task_concurrency;
 mod task_list;
 mod tenant_isolation;
+mod typescript_client;
 mod user_accounts;
 mod websocket_protocol;
 
@@ -124,6 +126,7 @@ fn main() -> ExitCode {
         job_progress::trials(),
         job_runners::trials(),
         lease_life::trials(),
+        merging_docs::trials(),
         page_walks::trials(),
         project_settings::trials(),
         readme_tour::trials(),
@@ -137,6 +140,7 @@ fn main() -> ExitCode {
         task_concurrency::trials(),
         task_list::trials(),
         tenant_isolation::trials(),
+        typescript_client::trials(),
         user_accounts::trials(),
         websocket_protocol::trials(),
     ]

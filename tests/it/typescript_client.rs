@@ -2,12 +2,14 @@
 //! end the same state everywhere, with every edit in it once.
 
 use std::{
+    io::{BufRead, BufReader, Read, Write},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    thread::{self, JoinHandle},
 };
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::sync::mpsc;
 
 use crate::harness::{
     Database, Media, Person, Project, Serving, TestApp, id_of, labeling::Screen, on_both_databases, wait_until,
@@ -17,6 +19,49 @@ on_both_databases![two_screens_and_the_server_hold_the_same_whatever_happens];
 
 /// How often the script has the server killed.
 const KILLS: usize = 4;
+
+/// A program that speaks with the test line by line, and ends with this value.
+struct Script {
+    child: Child,
+    hears: ChildStdin,
+    lines: mpsc::UnboundedReceiver<String>,
+    errors: JoinHandle<String>,
+}
+
+impl Script {
+    fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("Node.js starts; when it is missing: run 'make setup'");
+        let (hears, says, mut errs) =
+            (child.stdin.take().unwrap(), child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (sender, lines) = mpsc::unbounded_channel();
+        thread::spawn(move || BufReader::new(says).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let errors = thread::spawn(move || {
+            let mut text = String::new();
+            errs.read_to_string(&mut text).map(|_| text).unwrap_or_default()
+        });
+        Self { child, hears, lines, errors }
+    }
+
+    /// The next line it says; none at its end.
+    async fn line(&mut self) -> Option<String> {
+        self.lines.recv().await
+    }
+
+    fn tell(&mut self, line: &str) {
+        writeln!(self.hears, "{line}").unwrap();
+    }
+
+    /// How it ended, and its errors.
+    async fn end(mut self) -> (ExitStatus, String) {
+        tokio::task::spawn_blocking(move || {
+            let status = self.child.wait().unwrap();
+            (status, self.errors.join().unwrap())
+        })
+        .await
+        .unwrap()
+    }
+}
 
 fn person(person: &Person, screen: &Screen) -> Value {
     let session = json!({ "id": screen.session, "fence": screen.fence, "actor": screen.actor });
@@ -63,26 +108,18 @@ async fn two_screens_and_the_server_hold_the_same_whatever_happens(database: Dat
 
     let mut node = Command::new("node");
     node.args(["--no-warnings", "--experimental-websocket"]).arg(folder.join("two_screens.mjs")).arg(scene.to_string());
-    node.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut node = tokio::process::Command::from(node).kill_on_drop(true).spawn().expect("Node.js starts: run 'make setup'");
-    let mut errors = node.stderr.take().unwrap();
-    let trace = tokio::spawn(async move {
-        let mut text = String::new();
-        errors.read_to_string(&mut text).await.map(|_| text)
-    });
-    let (mut says, mut hears) = (BufReader::new(node.stdout.take().unwrap()).lines(), node.stdin.take().unwrap());
+    let mut script = Script::start(node);
     let (mut kills, mut last) = (0, String::new());
-    while let Some(line) = says.next_line().await.unwrap() {
+    while let Some(line) = script.line().await {
         if line == "kill" {
             server.kill();
             server = serve(&database).await;
-            hears.write_all(format!("{}\n", server.url).as_bytes()).await.unwrap();
+            script.tell(&server.url);
             kills += 1;
         }
         last = line;
     }
-    let status = node.wait().await.unwrap();
-    let trace = trace.await.unwrap().unwrap();
+    let (status, trace) = script.end().await;
     assert!(status.success(), "{trace}\n{last}");
     assert!(last.starts_with("done "), "{last}");
     assert_eq!(kills, KILLS, "{last}");
