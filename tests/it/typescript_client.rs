@@ -25,7 +25,7 @@ struct Script {
     child: Child,
     hears: ChildStdin,
     lines: mpsc::UnboundedReceiver<String>,
-    errors: JoinHandle<String>,
+    errors: Option<JoinHandle<String>>,
 }
 
 impl Script {
@@ -40,7 +40,7 @@ impl Script {
             let mut text = String::new();
             errs.read_to_string(&mut text).map(|_| text).unwrap_or_default()
         });
-        Self { child, hears, lines, errors }
+        Self { child, hears, lines, errors: Some(errors) }
     }
 
     /// The next line it says; none at its end.
@@ -52,14 +52,17 @@ impl Script {
         writeln!(self.hears, "{line}").unwrap();
     }
 
-    /// How it ended, and its errors.
-    async fn end(mut self) -> (ExitStatus, String) {
-        tokio::task::spawn_blocking(move || {
-            let status = self.child.wait().unwrap();
-            (status, self.errors.join().unwrap())
-        })
-        .await
-        .unwrap()
+    /// How it ended, and its errors. It has nothing more to say.
+    fn end(&mut self) -> (ExitStatus, String) {
+        let errors = self.errors.take().map(|errors| errors.join().unwrap()).unwrap_or_default();
+        (self.child.wait().unwrap(), errors)
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -119,7 +122,7 @@ async fn two_screens_and_the_server_hold_the_same_whatever_happens(database: Dat
         }
         last = line;
     }
-    let (status, trace) = script.end().await;
+    let (status, trace) = script.end();
     assert!(status.success(), "{trace}\n{last}");
     assert!(last.starts_with("done "), "{last}");
     assert_eq!(kills, KILLS, "{last}");
