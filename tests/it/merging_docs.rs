@@ -4,9 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Database, Media, Person, Project, TestApp, id_of, labeling::Screen, new_annotation, on_both_databases,
-};
+use crate::harness::{Database, Media, Person, Project, Session, TestApp, id_of, new_annotation, on_both_databases};
 
 on_both_databases![every_row_names_the_tests_that_check_it, every_example_is_answered_as_it_says];
 
@@ -60,25 +58,26 @@ fn conflict() -> String {
 
 /// Ana at work on a task of its own, ben beside her, and a box of hers that both see.
 struct Scene<'a> {
+    app: &'a TestApp,
     project: &'a Project,
     task: String,
-    ana: (Person, Screen),
-    ben: (Person, Screen),
+    ana: Session,
+    ben: Session,
     names: Vec<(&'static str, String)>,
 }
 
 impl<'a> Scene<'a> {
-    async fn new(project: &'a Project, asset: &str, people: &[Person; 2]) -> Self {
+    async fn new(app: &'a TestApp, project: &'a Project, asset: &str, people: &[Person; 2]) -> Self {
         let task = id_of(project.create_tasks(json!([{ "assetIds": [asset] }])).await.get("createTasks.tasks.0"));
-        let [ana, ben] = people.clone();
-        let (at_work, beside) = (ana.try_claim_task(project, &task).await.unwrap(), ben.join(&task).await);
+        let [ana, ben] = people;
+        let (ana, ben) = (app.at_work(project, &task, ana).await, app.joined(&task, ben).await);
         let names = vec![
-            ("ANA", at_work.actor.clone()),
-            ("BEN", beside.actor.clone()),
+            ("ANA", ana.actor.clone()),
+            ("BEN", ben.actor.clone()),
             ("BOX", new_annotation()),
             ("ANOTHER", new_annotation()),
         ];
-        let scene = Self { project, task, ana: (ana, at_work), ben: (ben, beside), names };
+        let scene = Self { app, project, task, ana, ben, names };
         let geometry = json!({ "boundingBox": { "x": 10, "y": 10, "width": 20, "height": 20 } });
         let made = json!({ "create": { "id": "BOX", "tool": "Boxes", "label": "cell", "geometry": geometry } });
         let result = scene.play("ana", &made).await;
@@ -97,18 +96,19 @@ impl<'a> Scene<'a> {
 
     /// What somebody gets who sends an edit or a decision.
     async fn play(&self, who: &str, what: &Value) -> Value {
-        let (person, screen) = if who == "ana" { &self.ana } else { &self.ben };
+        let session = if who == "ana" { &self.ana } else { &self.ben };
         let what = self.named(what);
         if let Some(input) = what.get("resolveConflict") {
             let selection = format!("{} {}", conflict(), annotation());
-            let answer = person.mutate("resolveConflict", input.clone(), &selection).await;
+            let answer = session.person.mutate("resolveConflict", input.clone(), &selection).await;
             return match answer.code() {
                 "" => answer.get("resolveConflict").clone(),
                 code => json!({ "code": code }),
             };
         }
         let selection = format!("results {{ outcome repeated fields code message {} {} }}", annotation(), conflict());
-        let saved = person.mutate("saveAnnotations", screen.with(json!({ "edits": [what] })), &selection).await;
+        let input = session.screen.with(json!({ "edits": [what] }));
+        let saved = session.person.mutate("saveAnnotations", input, &selection).await;
         saved.get("saveAnnotations.results.0").clone()
     }
 
@@ -121,21 +121,21 @@ impl<'a> Scene<'a> {
     /// So many screens edit the box that its vector is cut when the slot is leased next, by ana.
     async fn many_screens(&mut self) {
         let mut seen = self.named(&json!({ "#": 1, "ANA": 1 }));
-        for (person, _) in [&self.ana, &self.ben] {
+        let id = self.named(&json!("BOX"));
+        for first in [&self.ana, &self.ben] {
             for _ in 0..SCREENS {
-                let screen = person.join(&self.task).await;
-                let id = &self.names[2].1;
+                let another = self.app.joined(&self.task, &first.person).await;
                 let edit = json!({ "update": { "id": id, "base": seen, "attributes": { "size": 1 } } });
-                let input = screen.with(json!({ "edits": [edit] }));
-                let saved = person.mutate("saveAnnotations", input, "results { outcome }").await;
-                assert_eq!(saved.get("saveAnnotations.results.0.outcome"), "APPLIED");
-                seen[&screen.actor] = json!(1);
+                assert_eq!(another.edit(edit).await["outcome"], "APPLIED");
+                seen[&another.actor] = json!(1);
             }
         }
-        self.ana.0.release(&self.ana.1).await.get("releaseTask");
-        self.ana.1 = self.ana.0.try_claim_task(self.project, &self.task).await.unwrap();
-        self.ben.1 = self.ben.0.join(&self.task).await;
-        self.names[1].1.clone_from(&self.ben.1.actor);
+        self.ana.person.release(&self.ana.screen).await.get("releaseTask");
+        self.ana = self.app.at_work(self.project, &self.task, &self.ana.person).await;
+        self.ben = self.app.joined(&self.task, &self.ben.person).await;
+        let actors = [("ANA", self.ana.actor.clone()), ("BEN", self.ben.actor.clone())];
+        self.names.retain(|(name, _)| !["ANA", "BEN"].contains(name));
+        self.names.extend(actors);
     }
 }
 
@@ -148,15 +148,6 @@ fn holds(found: &Value, expected: &Value) -> bool {
         }),
         (found, expected) if found.is_number() => found.as_f64() == expected.as_f64(),
         (found, expected) => found == expected,
-    }
-}
-
-impl Person {
-    /// One more screen on a task that somebody holds.
-    async fn join(&self, task: &str) -> Screen {
-        let selection = "session { id fence actor task { id } slot { number round } }";
-        let joined = self.mutate("joinTask", json!({ "taskId": task }), selection).await;
-        Screen::read(joined.get("joinTask.session"))
     }
 }
 
@@ -176,7 +167,7 @@ async fn every_example_is_answered_as_it_says(database: Database) {
     let people = [project.member(&app, "ana", "ANNOTATOR").await, project.member(&app, "ben", "ANNOTATOR").await];
     let mut played = BTreeSet::new();
     for (n, (row, example)) in examples().into_iter().enumerate() {
-        let mut scene = Scene::new(&project, &asset, &people).await;
+        let mut scene = Scene::new(&app, &project, &asset, &people).await;
         let steps: Vec<Value> =
             serde_json::from_str(example).unwrap_or_else(|error| panic!("{row}: {error} in {example}"));
         for (step, said) in steps.iter().enumerate() {
@@ -198,7 +189,7 @@ async fn every_example_is_answered_as_it_says(database: Database) {
             }
         }
         // Nobody holds too many; where the slot was taken away, this is refused.
-        scene.ana.0.release(&scene.ana.1).await;
+        scene.ana.person.release(&scene.ana.screen).await;
         played.insert(row.split('.').next().unwrap().to_owned());
     }
     assert_eq!(played.len(), ROWS, "{played:?}");

@@ -11,9 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::harness::{
-    Database, Media, Person, Project, Serving, TestApp, id_of, labeling::Screen, on_both_databases, wait_until,
-};
+use crate::harness::{Database, Media, Serving, Session, TestApp, id_of, on_both_databases, wait_until};
 
 on_both_databases![two_screens_and_the_server_hold_the_same_whatever_happens];
 
@@ -35,7 +33,9 @@ impl Script {
         let (hears, says, mut errs) =
             (child.stdin.take().unwrap(), child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (sender, lines) = mpsc::unbounded_channel();
-        thread::spawn(move || BufReader::new(says).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        thread::spawn(move || {
+            BufReader::new(says).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
         let errors = thread::spawn(move || {
             let mut text = String::new();
             errs.read_to_string(&mut text).map(|_| text).unwrap_or_default()
@@ -66,28 +66,26 @@ impl Drop for Script {
     }
 }
 
-fn person(person: &Person, screen: &Screen) -> Value {
-    let session = json!({ "id": screen.session, "fence": screen.fence, "actor": screen.actor });
-    json!({ "token": person.token, "session": session })
+fn person(session: &Session) -> Value {
+    let name = json!({ "id": session.id, "fence": session.fence, "actor": session.actor });
+    json!({ "token": session.person.token, "session": name })
 }
 
 /// A picture that ana holds and ben has joined.
-async fn scene(app: &TestApp) -> (Project, Value) {
+async fn scene(app: &TestApp) -> Value {
     let project = app.project_with(&app.admin().await, Media::Image, json!({ "collaboration": "SHARED" })).await;
     let size = json!([{ "name": "size", "type": "NUMBER" }]);
     let labels = json!([{ "name": "cell" }, { "name": "dust" }]);
-    project.publish_tools(json!([{ "name": "Boxes", "kind": "BOUNDING_BOX", "labels": labels, "attributes": size }])).await;
+    project
+        .publish_tools(json!([{ "name": "Boxes", "kind": "BOUNDING_BOX", "labels": labels, "attributes": size }]))
+        .await;
     let picture = include_bytes!("../data/bccd/BloodImage_00012.jpg");
     let asset = app.upload(&project, "blood.jpg", "image/jpeg", picture).await;
     let task = id_of(project.create_tasks(json!([{ "assetIds": [asset] }])).await.get("createTasks.tasks.0"));
     let (ana, ben) = (project.member(app, "ana", "ANNOTATOR").await, project.member(app, "ben", "ANNOTATOR").await);
-    let people = [
-        person(&ana, &ana.try_claim_task(&project, &task).await.unwrap()),
-        person(&ben, &ben.join(&task).await),
-    ];
+    let people = [app.at_work(&project, &task, &ana).await, app.joined(&task, &ben).await].each_ref().map(person);
     let manager = &project.manager.token;
-    let scene = json!({ "project": project.id, "task": task, "manager": manager, "people": people });
-    (project, scene)
+    json!({ "project": project.id, "task": task, "manager": manager, "people": people })
 }
 
 async fn serve(database: &Database) -> Serving {
@@ -103,7 +101,7 @@ async fn two_screens_and_the_server_hold_the_same_whatever_happens(database: Dat
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
     assert!(folder.join("node_modules/typescript").is_dir(), "TypeScript is not installed: run 'make setup'");
     let app = TestApp::new(database).await;
-    let (_, mut scene) = scene(&app).await;
+    let mut scene = scene(&app).await;
     let TestApp { running, database, .. } = app;
     running.stop().await.unwrap();
     let mut server = serve(&database).await;
