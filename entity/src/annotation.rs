@@ -22,6 +22,9 @@ pub struct Model {
     pub version_vector: Json,
     #[sea_orm(column_type = "JsonBinary")]
     pub last_dots: Json,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub cut_vector: Option<Json>,
+    pub actors: i32,
     pub revision: i32,
     pub deleted: bool,
     pub source: String,

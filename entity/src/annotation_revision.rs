@@ -26,6 +26,7 @@ pub struct Model {
     pub version_vector: Json,
     pub by_user: Option<Uuid>,
     pub at: DateTimeUtc,
+    pub conflict_id: Option<Uuid>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

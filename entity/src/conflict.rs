@@ -21,19 +21,20 @@ pub struct Model {
     pub base_vector: Json,
     #[sea_orm(column_type = "JsonBinary")]
     pub patch: Json,
-    #[sea_orm(column_type = "JsonBinary")]
-    pub current: Json,
-    #[sea_orm(column_type = "JsonBinary")]
-    pub incoming: Json,
-    pub incoming_by: Uuid,
-    pub current_by: Uuid,
     pub vector_epoch: i32,
     pub actor: String,
     pub counter: i32,
+    pub incoming_by: Uuid,
+    pub current_by: Uuid,
     pub raised_at: DateTimeUtc,
     pub resolved_by: Option<Uuid>,
     pub resolved_at: Option<DateTimeUtc>,
     pub choice: Option<String>,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub current: Option<Json>,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub incoming: Option<Json>,
+    pub resolved_revision: Option<i32>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

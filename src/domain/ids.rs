@@ -97,6 +97,8 @@ ids! {
     AnnotationId = "ann";
     /// A snapshot.
     SnapshotId = "snap";
+    /// An edit kept beside the current state until a person decides.
+    ConflictId = "conf";
     /// A verdict.
     ReviewId = "rev";
     /// An import or an export.

@@ -193,6 +193,12 @@ pub const TASK_ANNOTATIONS: i64 = 20_000;
 pub const ANNOTATION_ROWS: u32 = 1_000;
 /// Actors of one version vector.
 pub const VECTOR_ACTORS: usize = 256;
+/// Actors of a vector above which it is cut when its slot is leased next.
+pub const VECTOR_ACTORS_KEPT: usize = 64;
+/// Edits of one annotation that are looked up to say whose work another edit met.
+pub const LOOKED_BACK: usize = 10;
+/// Open conflicts of one annotation.
+pub const SIBLINGS: usize = 8;
 /// Characters of an actor.
 pub const ACTOR_CHARS: usize = 32;
 /// How long a labeling session without a sign of life counts as open.

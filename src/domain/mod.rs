@@ -8,6 +8,7 @@ pub mod event_id;
 pub mod ids;
 pub mod life_cycle;
 pub mod limits;
+pub mod merge;
 pub mod page;
 pub mod permission;
 pub mod template;

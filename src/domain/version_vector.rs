@@ -15,6 +15,9 @@ use crate::domain::limits;
 /// The key under which the epoch stands; no actor is called so.
 const EPOCH: &str = "#";
 
+/// The actor of what the server itself does: resolving a conflict, cutting a vector.
+pub const SERVER: &str = "server";
+
 /// One edit: the how manieth of which actor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Dot {
@@ -80,9 +83,14 @@ impl VersionVector {
     /// This vector, having seen one edit more.
     #[must_use]
     pub fn with(mut self, dot: &Dot) -> Self {
+        self.add(dot);
+        self
+    }
+
+    /// Sees one edit more.
+    pub fn add(&mut self, dot: &Dot) {
         let counter = self.counters.entry(dot.actor.clone()).or_default();
         *counter = dot.counter.max(*counter);
-        self
     }
 
     /// The least vector that holds both. Of different epochs the newer one holds the other.
@@ -95,6 +103,43 @@ impl VersionVector {
                 other.counters.into_iter().fold(self, |joined, (actor, counter)| joined.with(&Dot { actor, counter }))
             }
         }
+    }
+
+    /// How many edits have been seen, of all actors together.
+    #[must_use]
+    pub fn edits(&self) -> i64 {
+        self.counters.values().map(|counter| i64::from(*counter)).sum()
+    }
+
+    /// What this vector is cut to when it is too long: the first of the next epoch, which has seen one edit of the
+    /// server's and with it all that this one has.
+    #[must_use]
+    pub fn cut(&self) -> Self {
+        Self { epoch: self.epoch.saturating_add(1), counters: BTreeMap::new() }
+            .with(&Dot { actor: SERVER.into(), counter: 1 })
+    }
+
+    /// This base of `actor`, where it has seen exactly the vector `before` and edits of the actor itself since, after
+    /// `before` was [cut](Self::cut); any other base stays as it is.
+    #[must_use]
+    pub fn carried_over(self, before: &Self, actor: &str) -> Self {
+        let own = self.counter(actor) - before.counter(actor);
+        let mut seen = before.clone();
+        if own > 0 {
+            seen = seen.with(&Dot { actor: actor.to_owned(), counter: self.counter(actor) });
+        }
+        match (seen == self, own) {
+            (true, 0) => before.cut(),
+            (true, _) => before.cut().with(&Dot { actor: actor.to_owned(), counter: own }),
+            (false, _) => self,
+        }
+    }
+
+    /// The actors of whom this vector has seen more than `base`, and how many edits `base` has seen of each. Both are of
+    /// one epoch.
+    pub(crate) fn beyond<'v>(&'v self, base: &Self) -> Vec<(&'v str, i32)> {
+        let more = self.counters.iter().map(|(actor, counter)| (actor.as_str(), base.counter(actor), *counter));
+        more.filter(|(_, seen, counter)| counter > seen).map(|(actor, seen, _)| (actor, seen)).collect()
     }
 
     /// Whether `other` holds at least all that this one does.
@@ -229,6 +274,46 @@ mod tests {
             let joined = a.clone().join(b.clone());
             prop_assert!(a <= joined && b <= joined);
             prop_assert!(!(a <= c && b <= c) || joined <= c);
+        }
+
+        #[test]
+        fn a_cut_vector_is_newer_than_all_it_had_seen_and_holds_one_edit(a in any_vector(), b in any_vector()) {
+            let cut = a.cut();
+            prop_assert!(a < cut && (cut.epoch(), cut.edits(), cut.counter(SERVER)) == (a.epoch() + 1, 1, 1));
+            prop_assert_eq!(a.clone().join(cut.clone()), cut.clone());
+            prop_assert_eq!(b <= a, b < cut && b <= a);
+        }
+
+        #[test]
+        fn a_base_of_the_vector_that_was_cut_is_carried_over_with_its_actors_own_edits(
+            before in any_vector(), actor in "[a-f]", own in 0..4_i32
+        ) {
+            let with_own = |vector: VersionVector, counter: i32| match counter {
+                0 => vector,
+                counter => vector.with(&Dot { actor: actor.clone(), counter }),
+            };
+            let base = with_own(before.clone(), before.counter(&actor) + own);
+            prop_assert_eq!(base.carried_over(&before, &actor), with_own(before.cut(), own));
+        }
+
+        #[test]
+        fn no_other_base_is_carried_over(before in any_vector(), other in any_vector(), actor in "[a-f]") {
+            let differs = (0..6_u8).map(|n| char::from(b'a' + n).to_string()).any(|a| {
+                if a == actor { other.counter(&a) < before.counter(&a) } else { other.counter(&a) != before.counter(&a) }
+            });
+            if differs || other.epoch() != before.epoch() {
+                prop_assert_eq!(other.clone().carried_over(&before, &actor), other);
+            }
+        }
+
+        #[test]
+        fn what_lies_beyond_a_base_is_what_it_has_not_seen(a in any_vector(), b in any_vector()) {
+            let b = VersionVector { epoch: a.epoch, ..b };
+            let beyond = a.beyond(&b);
+            prop_assert_eq!(beyond.is_empty(), a <= b);
+            for (actor, seen) in beyond {
+                prop_assert!(seen == b.counter(actor) && a.counter(actor) > seen);
+            }
         }
 
         #[test]

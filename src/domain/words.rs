@@ -268,6 +268,38 @@ words! {
         All,
     }
 
+    /// Where a conflict stands.
+    ConflictState {
+        /// It waits for a person.
+        Open,
+        /// A person has decided.
+        Resolved,
+    }
+
+    /// Why an edit was kept beside the current state.
+    ConflictCause {
+        /// Somebody else wrote the same field meanwhile.
+        Concurrent,
+        /// One deleted what the other changed.
+        Deleted,
+        /// Together with what others wrote meanwhile it would break the template.
+        InvalidMerge,
+        /// It was made on a state from before the version vector was cut.
+        OldEpoch,
+        /// Its lease had ended.
+        Late,
+    }
+
+    /// How a person decides a conflict.
+    ConflictChoice {
+        /// What is there stays.
+        Current,
+        /// What the edit wrote is put over what is there.
+        Incoming,
+        /// What the person gives is put over what is there.
+        Merged,
+    }
+
     /// What an export does with annotations that have an open conflict.
     ConflictExport {
         /// Leaves them out.

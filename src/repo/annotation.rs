@@ -15,6 +15,7 @@ use crate::{
     domain::{
         edit::{Content, Stored},
         ids::{AnnotationId, AssetId, ProjectId, TaskId, UserId},
+        limits,
         page::{Page, Slice},
         words::{AnnotationSource, Kind},
     },
@@ -68,6 +69,7 @@ impl TryFrom<Model> for Annotation {
             vector: json(row.version_vector)?,
             last_dots: json(row.last_dots)?,
             revision: row.revision,
+            cut: row.cut_vector.map(json).transpose()?,
         };
         Ok(Self {
             id: AnnotationId(row.id),
@@ -131,18 +133,31 @@ pub async fn find_for_saving(
     Ok((found, live))
 }
 
+/// The annotations of a slot whose vector has more actors than are kept, see [`Stored::cut`].
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_to_cut(conn: &impl Conn, task: TaskId, slot: i32) -> Result<Vec<Annotation>, RepoError> {
+    let here = Column::TaskId.eq(task.0).and(Column::Slot.eq(slot));
+    // Written out, as the index has it.
+    let long = Expr::cust(format!("actors > {}", limits::VECTOR_ACTORS_KEPT));
+    sql::all::<Model, _>(conn, &Entity::find().filter_by(here.and(long))).await
+}
+
 /// Writes the new state of annotations of a locked task: adds those that are new, changes the others. Whether it could:
 /// not, when an id was taken elsewhere in the meantime.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn write_all(conn: &impl Conn, annotations: &[&Annotation]) -> Result<bool, RepoError> {
-    const CHANGING: [Column; 9] = [
+    const CHANGING: [Column; 11] = [
         Column::Label,
         Column::Geometry,
         Column::Attributes,
         Column::VersionVector,
         Column::LastDots,
+        Column::CutVector,
+        Column::Actors,
         Column::Revision,
         Column::Deleted,
         Column::LastEditedBy,
@@ -171,7 +186,7 @@ pub async fn insert_all(conn: &impl Conn, annotations: &[Annotation]) -> Result<
     sql::insert_many(conn, Entity, COLUMNS, annotations.iter().map(row)).await
 }
 
-const COLUMNS: [Column; 20] = [
+const COLUMNS: [Column; 22] = [
     Column::Id,
     Column::TaskId,
     Column::Slot,
@@ -184,6 +199,8 @@ const COLUMNS: [Column; 20] = [
     Column::Attributes,
     Column::VersionVector,
     Column::LastDots,
+    Column::CutVector,
+    Column::Actors,
     Column::Revision,
     Column::Deleted,
     Column::Source,
@@ -194,7 +211,7 @@ const COLUMNS: [Column; 20] = [
     Column::UpdatedAt,
 ];
 
-fn row(annotation: &Annotation) -> Result<[Expr; 20], RepoError> {
+fn row(annotation: &Annotation) -> Result<[Expr; 22], RepoError> {
     let state = &annotation.state;
     Ok([
         value(annotation.id.0),
@@ -209,6 +226,8 @@ fn row(annotation: &Annotation) -> Result<[Expr; 20], RepoError> {
         value(to_json(&state.content.attributes)?),
         value(to_json(&state.vector)?),
         value(to_json(&state.last_dots)?),
+        value(state.cut.as_ref().map(to_json).transpose()?),
+        value(i32::try_from(state.vector.actors()).unwrap_or(i32::MAX)),
         value(state.revision),
         value(state.content.deleted),
         value(annotation.source.as_str()),

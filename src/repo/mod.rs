@@ -9,6 +9,7 @@ pub mod annotation;
 pub mod asset;
 pub mod assignment;
 pub mod clock;
+pub mod conflict;
 mod db;
 mod error;
 pub mod event;

@@ -13,9 +13,9 @@ use uuid::Uuid;
 use crate::{
     domain::{
         edit::{Content, Dot, Edit, EditHash, Field, Known, Stored},
-        ids::{AnnotationId, UserId},
+        ids::{AnnotationId, ConflictId, UserId},
         page::{Page, Slice},
-        version_vector::VersionVector,
+        version_vector::{SERVER, VersionVector},
         words::EditOutcome,
     },
     kind::Geometry,
@@ -34,7 +34,9 @@ pub struct Revision {
     pub annotation: AnnotationId,
     /// From 1.
     pub number: i32,
-    /// The edit that led to it; its epoch is the vector's.
+    /// The epoch of the base of the edit that led to it.
+    pub epoch: i32,
+    /// That edit.
     pub dot: Dot,
     /// What tells that edit from others of its dot.
     pub hash: EditHash,
@@ -50,29 +52,60 @@ pub struct Revision {
     pub by: Option<UserId>,
     /// When.
     pub at: DateTime<Utc>,
+    /// The conflict that the edit became, or went into.
+    pub conflict: Option<ConflictId>,
 }
 
 impl Revision {
-    /// The revision that an edit led to, which was applied as it came.
+    /// The revision that an edit led to.
     #[must_use]
-    pub fn applied(
+    pub fn of(
         annotation: AnnotationId,
         edit: &Edit<Geometry>,
         state: &Stored<Geometry>,
-        fields: &[Field],
+        outcome: EditOutcome,
+        written: &[Field],
         (by, at): (UserId, DateTime<Utc>),
     ) -> Self {
         Self {
             annotation,
             number: state.revision,
+            epoch: edit.base.epoch(),
             dot: edit.dot(),
             hash: edit.hash,
-            outcome: EditOutcome::Applied,
-            fields: fields.iter().map(ToString::to_string).collect(),
+            outcome,
+            fields: written.iter().map(ToString::to_string).collect(),
             content: state.content.clone(),
             vector: state.vector.clone(),
             by: Some(by),
             at,
+            conflict: None,
+        }
+    }
+
+    /// The revision that the server itself led to, with an edit of the dot that the vector holds last of its actor.
+    #[must_use]
+    pub fn of_server(
+        annotation: AnnotationId,
+        state: &Stored<Geometry>,
+        hash: EditHash,
+        written: &[Field],
+        by: Option<UserId>,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            annotation,
+            number: state.revision,
+            epoch: state.vector.epoch(),
+            dot: Dot { actor: SERVER.to_owned(), counter: state.vector.counter(SERVER) },
+            hash,
+            outcome: EditOutcome::Applied,
+            fields: written.iter().map(ToString::to_string).collect(),
+            content: state.content.clone(),
+            vector: state.vector.clone(),
+            by,
+            at,
+            conflict: None,
         }
     }
 }
@@ -84,6 +117,7 @@ impl TryFrom<Model> for Revision {
         Ok(Self {
             annotation: AnnotationId(row.annotation_id),
             number: row.revision,
+            epoch: row.vector_epoch,
             dot: Dot { actor: row.actor, counter: row.counter },
             hash: hash(&row.edit_hash)?,
             outcome: word(&row.outcome)?,
@@ -92,6 +126,7 @@ impl TryFrom<Model> for Revision {
             vector: json(row.version_vector)?,
             by: row.by_user.map(UserId),
             at: row.at,
+            conflict: row.conflict_id.map(ConflictId),
         })
     }
 }
@@ -118,7 +153,7 @@ pub async fn insert_many(conn: &impl Conn, revisions: &[Revision]) -> Result<(),
     sql::insert_many(conn, Entity, COLUMNS, revisions.iter().map(row)).await
 }
 
-const COLUMNS: [Column; 15] = {
+const COLUMNS: [Column; 16] = {
     use Column as C;
     [
         C::AnnotationId,
@@ -136,14 +171,15 @@ const COLUMNS: [Column; 15] = {
         C::VersionVector,
         C::ByUser,
         C::At,
+        C::ConflictId,
     ]
 };
 
-fn row(revision: &Revision) -> Result<[Expr; 15], RepoError> {
+fn row(revision: &Revision) -> Result<[Expr; 16], RepoError> {
     Ok([
         value(revision.annotation.0),
         value(revision.number),
-        value(revision.vector.epoch()),
+        value(revision.epoch),
         value(revision.dot.actor.clone()),
         value(revision.dot.counter),
         value(revision.hash.0.to_vec()),
@@ -156,6 +192,7 @@ fn row(revision: &Revision) -> Result<[Expr; 15], RepoError> {
         value(to_json(&revision.vector)?),
         value(revision.by.map(|user| user.0)),
         value(revision.at),
+        value(revision.conflict.map(|conflict| conflict.0)),
     ])
 }
 
@@ -187,7 +224,16 @@ pub async fn find_known(conn: &impl Conn, names: &HashSet<EditName>) -> Result<H
     let dot = Expr::tuple([C::AnnotationId, C::VectorEpoch, C::Actor, C::Counter].map(Expr::col));
     let made = C::Revision.eq(1).and(C::AnnotationId.is_in(first));
     let select = Query::select()
-        .columns([C::AnnotationId, C::Revision, C::VectorEpoch, C::Actor, C::Counter, C::EditHash, C::Outcome])
+        .columns([
+            C::AnnotationId,
+            C::Revision,
+            C::VectorEpoch,
+            C::Actor,
+            C::Counter,
+            C::EditHash,
+            C::Outcome,
+            C::ConflictId,
+        ])
         .from(Entity)
         .and_where(dot.in_tuples(dots).or(made))
         .to_owned();
@@ -195,7 +241,11 @@ pub async fn find_known(conn: &impl Conn, names: &HashSet<EditName>) -> Result<H
     for row in conn.query_all(&select).await? {
         let id = AnnotationId(row.try_get("", "annotation_id")?);
         let bytes: Vec<u8> = row.try_get("", "edit_hash")?;
-        let edit = Known { hash: hash(&bytes)?, outcome: word(&row.try_get::<String>("", "outcome")?)? };
+        let edit = Known {
+            hash: hash(&bytes)?,
+            outcome: word(&row.try_get::<String>("", "outcome")?)?,
+            conflict: row.try_get::<Option<Uuid>>("", "conflict_id")?.map(ConflictId),
+        };
         let dot = Dot { actor: row.try_get("", "actor")?, counter: row.try_get("", "counter")? };
         known.insert(EditName::Dot(id, row.try_get("", "vector_epoch")?, dot), edit);
         if row.try_get::<i32>("", "revision")? == 1 {
@@ -203,6 +253,43 @@ pub async fn find_known(conn: &impl Conn, names: &HashSet<EditName>) -> Result<H
         }
     }
     Ok(known)
+}
+
+/// What merging looks up of the past, of many annotations at once.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// What annotations said, and the edits in that, by annotation and revision.
+    pub states: HashMap<(AnnotationId, i32), (VersionVector, Content<Geometry>)>,
+    /// Whose edits these are, by annotation, epoch and dot.
+    pub authors: HashMap<(AnnotationId, i32, Dot), UserId>,
+}
+
+/// The states of these revisions, and the authors of these dots.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn look_back(
+    conn: &impl Conn,
+    states: &HashSet<(AnnotationId, i32)>,
+    dots: &HashSet<(AnnotationId, i32, Dot)>,
+) -> Result<Past, RepoError> {
+    use Column as C;
+    if states.is_empty() && dots.is_empty() {
+        return Ok(Past::default());
+    }
+    let number = Expr::tuple([C::AnnotationId, C::Revision].map(Expr::col));
+    let dot = Expr::tuple([C::AnnotationId, C::VectorEpoch, C::Actor, C::Counter].map(Expr::col));
+    let dots = dots.iter().map(|(id, epoch, dot)| (id.0, *epoch, dot.actor.clone(), dot.counter));
+    let wanted = number.in_tuples(states.iter().map(|(id, revision)| (id.0, *revision))).or(dot.in_tuples(dots));
+    let rows: Vec<Revision> = sql::all::<Model, _>(conn, &Entity::find().filter_by(wanted)).await?;
+    let mut past = Past::default();
+    for revision in rows {
+        if let Some(by) = revision.by {
+            past.authors.insert((revision.annotation, revision.epoch, revision.dot), by);
+        }
+        past.states.insert((revision.annotation, revision.number), (revision.vector, revision.content));
+    }
+    Ok(past)
 }
 
 /// Annotations as they were at revisions that the asker may see; one that is not there any more is left out.
@@ -232,6 +319,7 @@ pub async fn find_as_of(
             vector: revision.vector,
             last_dots: BTreeMap::new(),
             revision: revision.number,
+            cut: None,
         };
         let last_edited_by = revision.by.unwrap_or(now.author);
         Some((name, Annotation { state, last_edited_by, updated_at: revision.at, ..now.clone() }))

@@ -387,7 +387,7 @@ pub async fn write(conn: &impl Conn, task: &Task) -> Result<(), RepoError> {
     Ok(())
 }
 
-/// Writes that something in a locked task changed: its version and time, nothing else.
+/// Writes that something in a locked task changed: its version, its time, how many conflicts are open.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
@@ -395,6 +395,7 @@ pub async fn write_version(conn: &impl Conn, task: &Task) -> Result<(), RepoErro
     let update = Query::update()
         .table(Entity)
         .value(Column::Version, task.version)
+        .value(Column::OpenConflicts, task.open_conflicts)
         .value(Column::UpdatedAt, task.updated_at)
         .and_where(Column::Id.eq(task.id.0))
         .to_owned();

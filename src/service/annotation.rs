@@ -5,19 +5,20 @@ use std::{collections::HashMap, time::Instant};
 pub use crate::service::edit_batch::{AnnotationEdit, EditAction, EditResult, NewAnnotation};
 use crate::{
     domain::{
+        counter::Counter,
         ids::{AnnotationId, SessionId},
         limits,
         words::{EditOutcome, EventType, Kind},
     },
     live::Changes,
     repo::{
-        Txn, annotation as repo, annotation::Annotation, asset::TaskAsset, label, revision, task as task_repo,
-        task::Task,
+        Txn, annotation as repo, annotation::Annotation, asset::TaskAsset, conflict, label, revision,
+        task as task_repo, task::Task,
     },
     service::{
         App, ServiceError, Viewer,
         canvas::{self, Canvas, Texts},
-        edit_batch::{Accepted, Batch},
+        edit_batch::{Accepted, Background, Batch, Done},
         labeling_session, lease,
         locked::{self, Locked},
         validate,
@@ -47,11 +48,13 @@ pub struct Saved {
     pub task: Task,
 }
 
-/// Saves edits under the fence of the viewer's session. A fault of one edit is that edit's result; the others go on.
+/// Saves edits under the fence of the viewer's session. A fault of one edit is that edit's result; the others go on. Edits
+/// that come when the fence holds no more are late: kept as conflicts, as long as the slot's work goes on.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] when the session is not the viewer's, [`ServiceError::Forbidden`],
-/// [`ServiceError::LeaseLost`], [`ServiceError::Transition`] while the project is archived, [`ServiceError::Invalid`] and
+/// [`ServiceError::LeaseLost`] for another fence than the session's, [`ServiceError::Transition`] while the session is
+/// PAUSED or the project archived, [`ServiceError::Invalid`] and
 /// [`ServiceError::LimitExceeded`] for the number of edits.
 #[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, session.id = %save.session))]
 pub async fn save(app: &App, viewer: &Viewer, save: SaveAnnotations) -> Result<Saved, ServiceError> {
@@ -62,6 +65,11 @@ pub async fn save(app: &App, viewer: &Viewer, save: SaveAnnotations) -> Result<S
     match &saved {
         Ok(saved) => {
             app.metrics.task_latency.with_label_values(&["saved"]).observe(asked_at.elapsed().as_secs_f64());
+            for result in &saved.results {
+                let outcome = result.outcome.as_str().to_lowercase();
+                let outcome = if result.repeated { "repeated" } else { &outcome };
+                app.metrics.edits.with_label_values(&[outcome]).inc();
+            }
             // What is sent again was counted before.
             for result in saved.results.iter().filter(|result| !result.repeated) {
                 if let Some(kind) = result.kind {
@@ -107,9 +115,11 @@ enum Attempt {
 }
 
 async fn attempt(app: &App, viewer: &Viewer, save: &SaveAnnotations, texts: Texts) -> Result<Attempt, ServiceError> {
-    let (txn, session, mut locked) = lease::hold(app, viewer, save.session, save.fence).await?;
-    labeling_session::must_be_active(app, &session).await?;
-    lease::renew(&txn, &session, &mut locked).await?;
+    let (txn, session, mut locked) = lease::reach(app, viewer, save.session, save.fence).await?;
+    if locked.holds(&session) {
+        labeling_session::must_be_active(app, &session).await?;
+        lease::renew(&txn, &session, &mut locked).await?;
+    }
 
     let ids: Vec<AnnotationId> = save.edits.iter().map(|edit| edit.id).collect();
     let found = repo::find_for_saving(&txn, locked.task.id, &ids).await?;
@@ -121,11 +131,19 @@ async fn attempt(app: &App, viewer: &Viewer, save: &SaveAnnotations, texts: Text
     if !missing.is_empty() {
         return Ok(Attempt::Missing(missing));
     }
-    let known = revision::find_known(&txn, &batch.names(&save.edits)).await?;
-    batch.learn(known);
-    let (results, annotations, accepted) = batch.run(save.edits.clone());
+    let questions = batch.questions(&save.edits);
+    batch.learn(Background {
+        known: revision::find_known(&txn, &questions.names).await?,
+        past: revision::look_back(&txn, &questions.states, &questions.dots).await?,
+        conflicts: match locked.task.open_conflicts {
+            0 => HashMap::new(),
+            _ => conflict::open_of(&txn, batch.found()).await?,
+        },
+    });
+    let Done { results, annotations, accepted } = batch.run(save.edits.clone());
     if !accepted.revisions.is_empty() {
         (locked.task.version, locked.task.updated_at) = (locked.task.version + 1, locked.now);
+        locked.task.open_conflicts += accepted.raised;
         let changed: Vec<&Annotation> = accepted.changed.iter().filter_map(|id| annotations.get(id)).collect();
         if !repo::write_all(&txn, &changed).await? {
             return Ok(Attempt::Raced);
@@ -134,10 +152,14 @@ async fn attempt(app: &App, viewer: &Viewer, save: &SaveAnnotations, texts: Text
     }
     // Also where nothing was accepted: the lease runs on.
     txn.commit().await?;
+    for conflict in accepted.conflicts.values() {
+        app.metrics.conflicts_raised.with_label_values(&[&conflict.sibling.cause.as_str().to_lowercase()]).inc();
+    }
     Ok(Attempt::Done(Box::new(Saved { results, task: locked.task })))
 }
 
-/// Writes what goes with changed annotations: their revisions, the numbers by label, the task's version, the events.
+/// Writes what goes with changed annotations: their revisions, conflicts, the numbers by label, the task's version, the
+/// events.
 async fn write_about(
     txn: &Txn,
     locked: &Locked,
@@ -146,6 +168,7 @@ async fn write_about(
 ) -> Result<(), ServiceError> {
     let task = &locked.task;
     revision::insert(txn, &accepted.revisions).await?;
+    conflict::write_all(txn, &accepted.conflicts.values().collect::<Vec<_>>()).await?;
     label::move_of_task(txn, task.project, task.id, &accepted.labels).await?;
     task_repo::write_version(txn, task).await?;
     let mut changes = Changes::new(task.project, accepted.revisions.first().and_then(|revision| revision.by));
@@ -155,5 +178,9 @@ async fn write_about(
         let event = if is_deleted { EventType::AnnotationDeleted } else { EventType::AnnotationSaved };
         changes.task(event, task, locked::saved_payload(annotation, revision));
     }
+    for conflict in accepted.conflicts.values() {
+        changes.task(EventType::ConflictRaised, task, locked::conflict_payload(conflict));
+    }
+    changes.count(task.stream, Counter::OpenConflicts, accepted.raised.into());
     Ok(changes.append(txn).await?)
 }

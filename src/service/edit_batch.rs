@@ -1,25 +1,25 @@
 //! The edits of one save, taken one after the other on the state in memory: each meets what those in front of it left,
 //! and a fault of one is its own outcome. Nothing is written here; what is to be written is collected.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
 use crate::{
     domain::{
-        edit::{
-            self, Change, Content, Dot, Edit, EditHash, Field, Known, Outcome, Patch, Rejection, Stored, canonical,
-        },
-        ids::{AnnotationId, AssetId, UserId},
+        edit::{Change, Content, Dot, Edit, EditHash, Field, Known, Patch, Rejection, Stored, canonical},
+        ids::{AnnotationId, AssetId, ConflictId, UserId},
         limits,
+        merge::{self, Fence, Meeting, Outcome, Raised},
         template::Tool,
         version_vector::VersionVector,
-        words::{AnnotationSource, EditOutcome, ErrorCode, Kind, SessionRole, SlotState},
+        words::{AnnotationSource, EditOutcome, ErrorCode, Kind, SessionRole, SlotState, TaskState},
     },
     kind::Geometry,
     repo::{
         annotation::Annotation,
-        revision::{EditName, Revision},
+        conflict::Conflict,
+        revision::{EditName, Past, Revision},
         session::Session,
     },
     service::{canvas::Canvas, locked::Locked},
@@ -125,10 +125,14 @@ pub struct EditResult {
     pub outcome: EditOutcome,
     /// Whether it had been accepted before; nothing was written then.
     pub repeated: bool,
+    /// Of a merge, what others changed since the base; of a conflict, what it is about.
+    pub fields: Vec<Field>,
     /// Why it was refused.
     pub rejection: Option<Rejection>,
     /// The annotation after the whole save, where the session sees it.
     pub annotation: Option<Annotation>,
+    /// The conflict it became, or went into.
+    pub conflict: Option<ConflictId>,
     /// Its kind, where that is known.
     pub(crate) kind: Option<Kind>,
 }
@@ -140,11 +144,36 @@ pub(crate) struct Batch<'b> {
     canvas: Canvas<'b>,
     /// Every annotation with an id of the batch, in whatever task and slot.
     annotations: HashMap<AnnotationId, Annotation>,
-    known: HashMap<EditName, Known>,
     /// Live annotations of the task.
     live: i64,
+    /// What was looked up about the edits.
+    background: Background,
+    /// What the author of the last edit of an annotation, made on an older state, sees of it: what its next edit is made on.
+    views: HashMap<AnnotationId, (VersionVector, Content<Geometry>)>,
     by: UserId,
     accepted: Accepted,
+}
+
+/// What the database knows about the edits of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Background {
+    /// Those that were accepted before.
+    pub(crate) known: HashMap<EditName, Known>,
+    /// Open conflicts, oldest first.
+    pub(crate) conflicts: HashMap<AnnotationId, Vec<Conflict>>,
+    /// What authors who have not seen all saw.
+    pub(crate) past: Past,
+}
+
+/// What of the database has to be known before edits can be taken.
+#[derive(Debug, Default)]
+pub(crate) struct Questions {
+    /// Edits that may have been accepted before.
+    pub(crate) names: HashSet<EditName>,
+    /// Revisions that authors saw who have not seen all.
+    pub(crate) states: HashSet<(AnnotationId, i32)>,
+    /// Edits that they have not seen, by annotation and epoch.
+    pub(crate) dots: HashSet<(AnnotationId, i32, Dot)>,
 }
 
 /// What is to be written.
@@ -154,8 +183,22 @@ pub(crate) struct Accepted {
     pub(crate) changed: BTreeSet<AnnotationId>,
     /// A revision for each accepted edit, in order.
     pub(crate) revisions: Vec<Revision>,
+    /// Conflicts that came to be, or whose edit was replaced by a later one of its author.
+    pub(crate) conflicts: BTreeMap<ConflictId, Conflict>,
+    /// How many of them came to be.
+    pub(crate) raised: i32,
     /// How the numbers of live annotations move, by label.
     pub(crate) labels: BTreeMap<String, i32>,
+}
+
+/// What a batch did.
+pub(crate) struct Done {
+    /// What became of each edit, in order.
+    pub(crate) results: Vec<EditResult>,
+    /// The annotations as they are now.
+    pub(crate) annotations: HashMap<AnnotationId, Annotation>,
+    /// What is to be written.
+    pub(crate) accepted: Accepted,
 }
 
 impl<'b> Batch<'b> {
@@ -166,29 +209,46 @@ impl<'b> Batch<'b> {
         canvas: Canvas<'b>,
         (annotations, live): (HashMap<AnnotationId, Annotation>, i64),
     ) -> Self {
-        let (known, by, accepted) = (HashMap::new(), session.user, Accepted::default());
-        Self { locked, session, canvas, annotations, known, live, by, accepted }
+        let (by, views) = (session.user, HashMap::new());
+        let (background, accepted) = (Background::default(), Accepted::default());
+        Self { locked, session, canvas, annotations, live, background, views, by, accepted }
     }
 
-    /// The names of accepted edits that have to be known before the edits can be taken.
-    pub(crate) fn names(&self, edits: &[AnnotationEdit]) -> std::collections::HashSet<EditName> {
-        let name = |AnnotationEdit { id, action }: &AnnotationEdit| {
-            let stored = self.within_reach(*id)?;
-            let Some(base) = action.base() else { return Some(EditName::First(*id)) };
-            let actor = &self.session.actor;
-            let may_be_known = stored.state.may_know(base, actor);
-            may_be_known.then(|| EditName::Dot(*id, base.epoch(), Dot::after(base, actor)))
-        };
-        edits.iter().filter_map(name).collect()
+    /// What the batch has to know of the past.
+    pub(crate) fn questions(&self, edits: &[AnnotationEdit]) -> Questions {
+        let (mut questions, actor) = (Questions::default(), &self.session.actor);
+        for AnnotationEdit { id, action } in edits {
+            let Some(stored) = self.within_reach(*id).map(|found| &found.state) else { continue };
+            let Some(base) = action.base() else {
+                questions.names.insert(EditName::First(*id));
+                continue;
+            };
+            let base = stored.base_of(base.clone(), actor);
+            if stored.may_know(&base, actor) {
+                questions.names.insert(EditName::Dot(*id, base.epoch(), Dot::after(&base, actor)));
+            } else if let Some(revision) = stored.revision_at(&base) {
+                questions.states.insert((*id, revision));
+                let news = stored.news(&base).into_iter().filter_map(|field| stored.last_dots.get(&field));
+                let epoch = base.epoch();
+                // Only for saying whose work it was: enough are enough.
+                questions.dots.extend(news.take(limits::LOOKED_BACK).map(|dot| (*id, epoch, dot.clone())));
+            }
+        }
+        questions
     }
 
-    /// Learns of edits that were accepted before.
-    pub(crate) fn learn(&mut self, known: HashMap<EditName, Known>) {
-        self.known = known;
+    /// Learns what the database knows.
+    pub(crate) fn learn(&mut self, background: Background) {
+        self.background = background;
+    }
+
+    /// The annotations of the session's slot.
+    pub(crate) fn found(&self) -> impl Iterator<Item = AnnotationId> {
+        self.annotations.values().filter(|found| self.fence_in(found.slot).is_some()).map(|found| found.id)
     }
 
     /// The kinds and assets whose rules will be asked.
-    pub(crate) fn drawn(&self, edits: &[AnnotationEdit]) -> std::collections::HashSet<(Kind, AssetId)> {
+    pub(crate) fn drawn(&self, edits: &[AnnotationEdit]) -> HashSet<(Kind, AssetId)> {
         let drawn = |AnnotationEdit { id, action }: &AnnotationEdit| match action {
             EditAction::Create(new) => {
                 let kind = self.canvas.tool(&new.tool)?.kind;
@@ -206,31 +266,39 @@ impl<'b> Batch<'b> {
     }
 
     /// Takes all edits, in order.
-    pub(crate) fn run(
-        mut self,
-        edits: Vec<AnnotationEdit>,
-    ) -> (Vec<EditResult>, HashMap<AnnotationId, Annotation>, Accepted) {
+    pub(crate) fn run(mut self, edits: Vec<AnnotationEdit>) -> Done {
         let mut results: Vec<EditResult> =
             edits.into_iter().enumerate().map(|(index, edit)| self.take(index, edit)).collect();
         for result in &mut results {
-            result.annotation = self.within_reach(result.id).cloned();
+            result.annotation = self.within_reach(result.id).filter(|found| self.sees(found.slot)).cloned();
         }
-        (results, self.annotations, self.accepted)
+        Done { results, annotations: self.annotations, accepted: self.accepted }
     }
 
     fn take(&mut self, index: usize, AnnotationEdit { id, action }: AnnotationEdit) -> EditResult {
         let key = action.key();
         let kind = action.kind().or_else(|| self.within_reach(id).map(|found| found.kind));
-        let result =
-            |outcome, repeated, rejection| EditResult { id, outcome, repeated, rejection, annotation: None, kind };
+        let mut result = EditResult {
+            id,
+            outcome: EditOutcome::Rejected,
+            repeated: false,
+            fields: Vec::new(),
+            rejection: None,
+            annotation: None,
+            conflict: None,
+            kind,
+        };
         match self.decide(id, action) {
-            Ok(Taken::Now(outcome)) => result(outcome, false, None),
-            Ok(Taken::Before(outcome)) => result(outcome, true, None),
+            Ok(Taken { outcome, repeated, fields, conflict }) => {
+                (result.outcome, result.repeated) = (outcome, repeated);
+                (result.fields, result.conflict) = (fields, conflict);
+            }
             Err(mut rejection) => {
                 rejection.field = format!("edits[{index}].{key}.{}", rejection.field);
-                result(EditOutcome::Rejected, false, Some(rejection))
+                result.rejection = Some(rejection);
             }
         }
+        result
     }
 
     fn decide(&mut self, id: AnnotationId, action: EditAction) -> Result<Taken, Rejection> {
@@ -243,41 +311,100 @@ impl<'b> Batch<'b> {
                 self.must_have_attributes(self.tool_of(found)?, &attributes)?;
                 let geometry = geometry.map(Geometry::canonical);
                 let said = json!({ "label": label, "geometry": geometry, "attributes": attributes });
-                let patch = Patch { label, geometry, attributes };
+                let patch = Patch { label, geometry, attributes, deleted: None };
                 if patch.is_empty() {
                     let message = "give something to change: label, geometry or attributes";
                     return Err(Rejection::new(ErrorCode::BadUserInput, "id", message));
                 }
-                (None, self.edit(base, Change::Update(patch), &json!({ "update": said })))
+                (None, self.edit(id, base, patch, &json!({ "update": said }))?)
             }
-            EditAction::Delete { base } => (None, self.edit(base, Change::Delete, &json!("delete"))),
-            EditAction::Restore { base } => (None, self.edit(base, Change::Restore, &json!("restore"))),
+            EditAction::Delete { base } => (None, self.edit(id, base, Patch::deleted(true), &json!("delete"))?),
+            EditAction::Restore { base } => (None, self.edit(id, base, Patch::deleted(false), &json!("restore"))?),
         };
-        let before = self.within_reach(id);
-        if before.is_none() && made.is_none() {
-            return Err(no_such_annotation());
-        }
-        let Some(after) = before.or(made.as_ref()) else { return Err(no_such_annotation()) };
+        let found = self.within_reach(id);
+        let is_there = found.is_some();
+        let annotation = found.cloned().or(made).ok_or_else(no_such_annotation)?;
         let name = match &edit.change {
             Change::Create(_) => EditName::First(id),
-            _ => EditName::Dot(id, edit.base.epoch(), edit.dot()),
+            Change::Write(_) => EditName::Dot(id, edit.base.epoch(), edit.dot()),
         };
-        let (tool, asset) = (self.tool_of(after)?, after.asset);
+        let (tool, asset, slot) = (self.tool_of(&annotation)?, annotation.asset, annotation.slot);
+        let mut stored = is_there.then_some(annotation.state);
+        let before = stored.as_ref().map(|stored| stored.vector.clone());
+        let seen = stored.as_ref().and_then(|stored| self.seen(id, stored, &edit.base));
+        let siblings: Vec<_> = self.conflicts_of(id).iter().map(|conflict| conflict.sibling.clone()).collect();
+        let meeting = Meeting {
+            fence: self.fence_in(slot).ok_or_else(no_such_annotation)?,
+            known: self.background.known.get(&name),
+            seen,
+            siblings: &siblings,
+            has_room: self.live < limits::TASK_ANNOTATIONS,
+        };
         let check = |content: &Content<Geometry>| self.canvas.check(tool, asset, content, geometry_too);
-        let outcome = edit::decide(before.map(|before| &before.state), self.known.get(&name), &edit, check);
-        match outcome {
-            Outcome::Repeated(outcome) => Ok(Taken::Before(outcome)),
+        match merge::decide(&mut stored, &edit, &meeting, check) {
+            Outcome::Repeated(known) => Ok(self.taken_before(id, &edit, known)),
             Outcome::Rejected(rejection) => Err(rejection),
-            Outcome::Applied { state, fields } => {
-                let after = after.clone();
-                self.accept(&edit, after, state, &fields)?;
-                Ok(Taken::Now(EditOutcome::Applied))
+            Outcome::Accepted(accepted) => {
+                let state = stored.ok_or_else(no_such_annotation)?;
+                let seen = seen.cloned();
+                self.follow_view(id, &edit, before.as_ref(), seen.as_ref());
+                Ok(self.accept(&edit, Annotation { state, ..annotation }, accepted, seen))
             }
         }
     }
 
-    fn edit(&self, base: VersionVector, change: Change<Geometry>, said: &Value) -> Edit<Geometry> {
-        Edit { actor: self.session.actor.clone(), base, change, hash: EditHash::of(said) }
+    /// What an edit that was accepted before tells its author now.
+    fn taken_before(&self, id: AnnotationId, edit: &Edit<Geometry>, known: Known) -> Taken {
+        let open = self.conflicts_of(id).iter().find(|conflict| Some(conflict.id) == known.conflict);
+        let stored = self.within_reach(id).map(|found| &found.state);
+        let fields = match (known.outcome, open, stored) {
+            (EditOutcome::Conflict, Some(open), _) => open.sibling.fields.clone(),
+            (EditOutcome::Merged, _, Some(stored)) if edit.base.epoch() == stored.vector.epoch() => {
+                stored.news(&edit.base.clone().with(&edit.dot()))
+            }
+            _ => Vec::new(),
+        };
+        Taken { outcome: known.outcome, repeated: true, fields, conflict: known.conflict }
+    }
+
+    /// What the author of an edit with this base saw, where that can be told.
+    fn seen(&self, id: AnnotationId, stored: &Stored<Geometry>, base: &VersionVector) -> Option<&Content<Geometry>> {
+        let view = self.views.get(&id);
+        let then = || self.background.past.states.get(&(id, stored.revision_at(base)?));
+        view.filter(|(vector, _)| vector == base)
+            .or_else(|| then().filter(|(vector, _)| vector == base))
+            .map(|(_, content)| content)
+    }
+
+    /// Remembers what the author sees now, where that differs from what is stored.
+    fn follow_view(
+        &mut self,
+        id: AnnotationId,
+        edit: &Edit<Geometry>,
+        before: Option<&VersionVector>,
+        seen: Option<&Content<Geometry>>,
+    ) {
+        self.views.remove(&id);
+        if let (Some(seen), Change::Write(patch)) = (seen.filter(|_| before != Some(&edit.base)), &edit.change) {
+            let vector = edit.base.clone().with(&edit.dot());
+            self.views.insert(id, (vector, seen.clone().with(patch.clone())));
+        }
+    }
+
+    fn conflicts_of(&self, id: AnnotationId) -> &[Conflict] {
+        self.background.conflicts.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    fn edit(
+        &self,
+        id: AnnotationId,
+        base: VersionVector,
+        patch: Patch<Geometry>,
+        said: &Value,
+    ) -> Result<Edit<Geometry>, Rejection> {
+        let actor = self.session.actor.clone();
+        let base = self.must_be_within_reach(id)?.state.base_of(base, &actor);
+        Ok(Edit { actor, base, change: Change::Write(patch), hash: EditHash::of(said) })
     }
 
     /// The annotation that a creation would make, and the creation.
@@ -292,7 +419,7 @@ impl<'b> Batch<'b> {
         let asset = self.canvas.place(tool.kind, new.asset)?;
         let attributes = new.attributes.map(object).transpose()?.unwrap_or_default();
         if self.annotations.get(&id).is_some_and(|found| found.task != self.locked.task.id || found.slot != slot) {
-            return Err(edit::id_taken());
+            return Err(merge::id_taken());
         }
         let geometry = new.geometry.canonical();
         let said = json!({
@@ -300,8 +427,12 @@ impl<'b> Batch<'b> {
             "geometry": geometry, "attributes": attributes,
         });
         let content = Content { label: new.label, geometry, attributes, deleted: false };
-        let change = Change::Create(content.clone());
-        let edit = self.edit(VersionVector::first(), change, &json!({ "create": said }));
+        let edit = Edit {
+            actor: self.session.actor.clone(),
+            base: VersionVector::first(),
+            change: Change::Create(content.clone()),
+            hash: EditHash::of(&json!({ "create": said })),
+        };
         let (now, by) = (self.locked.now, self.by);
         let made = Annotation {
             id,
@@ -312,7 +443,13 @@ impl<'b> Batch<'b> {
             kind: tool.kind,
             tool: new.tool,
             // Replaced by what the rules say.
-            state: Stored { content, vector: VersionVector::first(), last_dots: BTreeMap::new(), revision: 0 },
+            state: Stored {
+                content,
+                vector: VersionVector::first(),
+                last_dots: BTreeMap::new(),
+                revision: 0,
+                cut: None,
+            },
             source: AnnotationSource::Human,
             score: None,
             author: by,
@@ -323,40 +460,83 @@ impl<'b> Batch<'b> {
         Ok((Some(made), edit))
     }
 
+    /// Takes note of an edit that was accepted; `annotation` is as it is after it.
     fn accept(
         &mut self,
         edit: &Edit<Geometry>,
         annotation: Annotation,
-        state: Stored<Geometry>,
-        fields: &[Field],
-    ) -> Result<(), Rejection> {
-        let id = annotation.id;
+        accepted: merge::Accepted<Geometry>,
+        seen: Option<Content<Geometry>>,
+    ) -> Taken {
+        let merge::Accepted { outcome, written, fields, raised } = accepted;
+        let (id, now) = (annotation.id, self.locked.now);
+        let conflict = raised.map(|raised| self.raise(&annotation, raised, seen));
         let before = self.annotations.get(&id).map(|before| &before.state.content).filter(|content| !content.deleted);
-        let is_more = before.is_none() && !state.content.deleted;
-        if is_more && self.live >= limits::TASK_ANNOTATIONS {
-            let message = format!("at most {} live annotations of one task", limits::TASK_ANNOTATIONS);
-            return Err(Rejection::new(ErrorCode::LimitExceeded, "id", message));
-        }
         let labels = &mut self.accepted.labels;
         if let Some(before) = before {
             *labels.entry(before.label.clone()).or_default() -= 1;
             self.live -= 1;
         }
-        if !state.content.deleted {
-            *labels.entry(state.content.label.clone()).or_default() += 1;
+        if !annotation.state.content.deleted {
+            *labels.entry(annotation.state.content.label.clone()).or_default() += 1;
             self.live += 1;
         }
-        let known = Known { hash: edit.hash, outcome: EditOutcome::Applied };
-        self.known.insert(EditName::Dot(id, edit.base.epoch(), edit.dot()), known);
-        if state.revision == 1 {
-            self.known.insert(EditName::First(id), known);
+        let known = Known { hash: edit.hash, outcome, conflict };
+        self.background.known.insert(EditName::Dot(id, edit.base.epoch(), edit.dot()), known);
+        if annotation.state.revision == 1 {
+            self.background.known.insert(EditName::First(id), known);
         }
-        let made = (self.by, self.locked.now);
-        self.accepted.revisions.push(Revision::applied(id, edit, &state, fields, made));
+        let revision = Revision::of(id, edit, &annotation.state, outcome, &written, (self.by, now));
+        self.accepted.revisions.push(Revision { conflict, ..revision });
         self.accepted.changed.insert(id);
-        let (last_edited_by, updated_at) = (self.by, self.locked.now);
-        self.annotations.insert(id, Annotation { state, last_edited_by, updated_at, ..annotation });
-        Ok(())
+        // An edit that waits beside it has changed nothing of what it says.
+        let last_edited_by = if outcome == EditOutcome::Conflict { annotation.last_edited_by } else { self.by };
+        self.annotations.insert(id, Annotation { last_edited_by, updated_at: now, ..annotation });
+        Taken { outcome, repeated: false, fields, conflict }
+    }
+
+    /// Keeps an edit beside the current state.
+    fn raise(
+        &mut self,
+        annotation: &Annotation,
+        raised: Raised<Geometry>,
+        seen: Option<Content<Geometry>>,
+    ) -> ConflictId {
+        let Raised { sibling, replaces } = raised;
+        let current_by = self.author_of(annotation, &sibling.fields);
+        let open = self.background.conflicts.entry(annotation.id).or_default();
+        let index = replaces.unwrap_or(open.len());
+        match open.get_mut(index) {
+            Some(conflict) => (conflict.sibling, conflict.current_by) = (sibling, current_by),
+            None => {
+                self.accepted.raised += 1;
+                open.push(Conflict {
+                    id: ConflictId::generate(),
+                    project: annotation.project,
+                    task: annotation.task,
+                    slot: annotation.slot,
+                    annotation: annotation.id,
+                    sibling,
+                    base: seen,
+                    incoming_by: self.by,
+                    current_by,
+                    raised_at: self.locked.now,
+                    resolution: None,
+                });
+            }
+        }
+        let conflict = &open[index];
+        self.accepted.conflicts.insert(conflict.id, conflict.clone());
+        conflict.id
+    }
+
+    /// Who wrote what an edit to these fields met.
+    fn author_of(&self, annotation: &Annotation, fields: &[Field]) -> UserId {
+        let (state, authors) = (&annotation.state, &self.background.past.authors);
+        let name = |dot: &Dot| (annotation.id, state.vector.epoch(), dot.clone());
+        let mut known = fields.iter().filter_map(|field| authors.get(&name(state.last_dots.get(field)?)));
+        // Of a deletion against edits, who made the last of these.
+        known.next().copied().unwrap_or(annotation.last_edited_by)
     }
 
     /// The slot of a new annotation.
@@ -369,23 +549,37 @@ impl<'b> Batch<'b> {
             (Some(asked), None) => asked,
             (None, None) => return Err(wrong("the review is of several slots: say which")),
         };
-        if self.is_open(slot) { Ok(slot) } else { Err(wrong("the slot is not under review")) }
+        self.fence_in(slot).map(|_| slot).ok_or_else(|| wrong("the slot is not under review"))
     }
 
-    /// Whether the session edits in this slot: its own, or one under its review.
-    fn is_open(&self, slot: i32) -> bool {
-        match self.session.role {
-            SessionRole::Holder | SessionRole::Collaborator => self.session.slot == Some(slot),
-            SessionRole::Reviewer => {
-                let state = self.locked.index(slot).map(|index| self.locked.slots[index].state);
-                state == Some(SlotState::Submitted) && self.session.slot.is_none_or(|own| own == slot)
-            }
+    /// Whether the session's fence holds in this slot; none: the session does not edit in it. A review is of the slots
+    /// that wait for a verdict; once it has ended, of any.
+    fn fence_in(&self, number: i32) -> Option<Fence> {
+        let slot = self.locked.slots.iter().find(|slot| slot.number == number)?;
+        if self.session.slot.is_some_and(|own| own != number) {
+            return None;
         }
+        if self.locked.holds(self.session) {
+            let is_open = self.session.role != SessionRole::Reviewer || slot.state == SlotState::Submitted;
+            return is_open.then_some(Fence::Holds);
+        }
+        let is_final = matches!(slot.state, SlotState::Accepted | SlotState::Skipped);
+        let is_over = is_final || self.locked.task.state == TaskState::Archived;
+        Some(if is_over { Fence::Closed } else { Fence::Ended })
+    }
+
+    /// Whether the viewer may see what is in this slot: who labels blind and holds it no more does not.
+    fn sees(&self, number: i32) -> bool {
+        let slot = self.locked.slots.iter().find(|slot| slot.number == number);
+        let is_own =
+            slot.is_some_and(|slot| [slot.holder, slot.submitted_by, slot.reserved_for].contains(&Some(self.by)));
+        is_own || !self.locked.standing.is_blind(self.locked.project.overlap)
     }
 
     /// The annotation, where the session edits it.
     fn within_reach(&self, id: AnnotationId) -> Option<&Annotation> {
-        self.annotations.get(&id).filter(|found| found.task == self.locked.task.id && self.is_open(found.slot))
+        let found = self.annotations.get(&id)?;
+        (found.task == self.locked.task.id && self.fence_in(found.slot).is_some()).then_some(found)
     }
 
     fn must_be_within_reach(&self, id: AnnotationId) -> Result<&Annotation, Rejection> {
@@ -409,9 +603,12 @@ impl<'b> Batch<'b> {
 }
 
 /// How an edit was accepted.
-enum Taken {
-    Now(EditOutcome),
-    Before(EditOutcome),
+struct Taken {
+    outcome: EditOutcome,
+    /// Before this batch, or in front of it in the batch.
+    repeated: bool,
+    fields: Vec<Field>,
+    conflict: Option<ConflictId>,
 }
 
 fn no_such_annotation() -> Rejection {

@@ -14,7 +14,7 @@ use crate::{
         permission::Action,
         words::{AssignmentState, ProjectState, SessionRole, SlotState},
     },
-    repo::{Conn, Txn, assignment, queue, session as repo, session::Session},
+    repo::{Conn, Txn, assignment, queue, session as repo, session::Session, slot::Slot},
     service::{
         App, ServiceError, Viewer, labeling_session,
         locked::{Change, Locked},
@@ -32,10 +32,27 @@ pub(crate) const NOT_ITS_FENCE: &str = "the fence is not the session's";
 /// the fence holds.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`] when the session is not the viewer's, [`ServiceError::LeaseLost`] when the fence does not
-/// hold, [`ServiceError::Forbidden`] when the viewer may not label any more, [`ServiceError::Transition`] in an archived
-/// project.
+/// As [`reach`]; [`ServiceError::LeaseLost`] when the fence does not hold.
 pub(crate) async fn hold(
+    app: &App,
+    viewer: &Viewer,
+    id: SessionId,
+    fence: i32,
+) -> Result<(Txn, Session, Locked), ServiceError> {
+    let (txn, session, locked) = reach(app, viewer, id, fence).await?;
+    if !locked.holds(&session) {
+        return Err(ServiceError::lease_lost(LOST));
+    }
+    Ok((txn, session, locked))
+}
+
+/// As [`hold`], also where the fence does not hold and the lease cannot be revived: what comes then is late.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] when the session is not the viewer's, [`ServiceError::LeaseLost`] when the fence is not the
+/// session's, [`ServiceError::Forbidden`] when the viewer may not label any more, [`ServiceError::Transition`] in an
+/// archived project.
+pub(crate) async fn reach(
     app: &App,
     viewer: &Viewer,
     id: SessionId,
@@ -45,16 +62,18 @@ pub(crate) async fn hold(
     if fence != session.fence {
         return Err(ServiceError::lease_lost(NOT_ITS_FENCE));
     }
-    if locked.holds(&session) {
-        validate::must_be_open(&locked.project, "sessionId")?;
+    validate::must_be_open(&locked.project, "sessionId")?;
+    let waits = |slot: &Slot| slot.state == SlotState::Free && slot.lease_epoch == session.fence;
+    let slot = session.slot.and_then(|number| locked.slots.iter().find(|slot| slot.number == number));
+    let may_revive = session.role == SessionRole::Holder && slot.is_some_and(waits);
+    if locked.holds(&session) || !may_revive {
         return Ok((txn, session, locked));
     }
     drop(txn);
-    revive(app, viewer, &session).await?;
-    let (txn, session, locked) = begin(app, viewer, id).await?;
-    must_hold(&session, fence, &locked)?;
-    validate::must_be_open(&locked.project, "sessionId")?;
-    Ok((txn, session, locked))
+    match revive(app, viewer, &session).await {
+        Ok(()) | Err(ServiceError::LeaseLost { .. }) => begin(app, viewer, id).await,
+        Err(error) => Err(error),
+    }
 }
 
 /// Locks the task of a session whose viewer may still do what the session is for.

@@ -16,8 +16,8 @@ use crate::{
     },
     live::Changes,
     repo::{
-        Txn, annotation::Annotation, assignment, assignment::Assignment, places, project::Project, revision::Revision,
-        session, session::Session, slot, slot::Slot, task as task_repo, task::Task,
+        Txn, annotation::Annotation, assignment, assignment::Assignment, conflict::Conflict, places, project::Project,
+        revision::Revision, session, session::Session, slot, slot::Slot, task as task_repo, task::Task,
     },
     service::{App, ServiceError, Viewer},
 };
@@ -294,6 +294,13 @@ pub(crate) fn saved_payload(annotation: &Annotation, revision: &Revision) -> ser
     json!({
         "annotation": revision.annotation.to_string(), "revision": revision.number,
         "slot": annotation.slot, "outcome": revision.outcome,
+    })
+}
+
+/// What an event says of a conflict.
+pub(crate) fn conflict_payload(conflict: &Conflict) -> serde_json::Value {
+    json!({
+        "conflict": conflict.id.to_string(), "annotation": conflict.annotation.to_string(), "slot": conflict.slot,
     })
 }
 

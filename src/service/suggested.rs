@@ -7,10 +7,11 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        edit::{self, Change, Content, Edit, EditHash, Outcome},
+        edit::{Change, Content, Edit, EditHash},
         ids::{AnnotationId, ProjectId, TaskId, UserId},
+        merge::{self, Fence, Meeting, Outcome},
         version_vector::VersionVector,
-        words::EventType,
+        words::{EditOutcome, EventType},
     },
     live::Changes,
     repo::{
@@ -71,11 +72,15 @@ impl Made {
             hash: EditHash::of(&json!({ "import": said })),
         };
         // What it says was checked before, all of the file together.
-        let Outcome::Applied { state, fields } = edit::decide(None, None, &edit, |_| Ok(())) else {
+        let meeting = Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: true };
+        let mut made = None;
+        let outcome = merge::decide(&mut made, &edit, &meeting, |_| Ok(()));
+        let (Outcome::Accepted(accepted), Some(state)) = (outcome, made) else {
             return Err(RepoError::Corrupt("a new annotation was not applied".to_owned()).into());
         };
         let id = AnnotationId::generate();
-        self.revisions.push(Revision::applied(id, &edit, &state, &fields, (by, at)));
+        let applied = EditOutcome::Applied;
+        self.revisions.push(Revision::of(id, &edit, &state, applied, &accepted.written, (by, at)));
         *self.labels.entry(place.task).or_default().entry(label).or_default() += 1;
         let Place { project, task, slot } = place;
         self.annotations.push(Annotation {

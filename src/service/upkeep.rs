@@ -94,6 +94,7 @@ pub async fn reconcile(app: &App) -> Result<(), ServiceError> {
     while session::forget_requests(&app.db, limits::RECONCILED).await? >= limits::RECONCILED {}
     let totals = event::totals(&app.db).await?;
     app.metrics.queue_slots.set(totals.get(Counter::Claimable));
+    app.metrics.open_conflicts.set(totals.get(Counter::OpenConflicts));
     for (state, counter) in Counter::of_tasks() {
         app.metrics.tasks.with_label_values(&[&state.as_str().to_lowercase()]).set(totals.get(counter));
     }

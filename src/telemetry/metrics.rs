@@ -27,6 +27,14 @@ pub struct Metrics {
     pub leases_ended: IntCounterVec,
     /// `concord_leases_revived_total`: leases that ran out and went on.
     pub leases_revived: IntCounter,
+    /// `concord_edits_total{outcome}`: edits answered; outcome = applied, merged, conflict, rejected, repeated.
+    pub edits: IntCounterVec,
+    /// `concord_conflicts_raised_total{cause}`: edits kept beside the current state.
+    pub conflicts_raised: IntCounterVec,
+    /// `concord_conflicts_resolved_total{choice}`: conflicts that people decided.
+    pub conflicts_resolved: IntCounterVec,
+    /// `concord_open_conflicts`: conflicts that wait for a person.
+    pub open_conflicts: IntGauge,
     /// `concord_reaper_lag_seconds`: how late a lease or review that ran out was ended.
     pub reaper_lag: Histogram,
     /// `concord_queue_slots`: free slots that the queue hands out.
@@ -74,6 +82,16 @@ impl Metrics {
                 &["how"],
             )?,
             leases_revived: IntCounter::new("concord_leases_revived_total", "Leases that ran out and went on.")?,
+            edits: IntCounterVec::new(Opts::new("concord_edits_total", "Edits answered, by outcome."), &["outcome"])?,
+            conflicts_raised: IntCounterVec::new(
+                Opts::new("concord_conflicts_raised_total", "Edits kept beside the current state, by cause."),
+                &["cause"],
+            )?,
+            conflicts_resolved: IntCounterVec::new(
+                Opts::new("concord_conflicts_resolved_total", "Conflicts that people decided, by choice."),
+                &["choice"],
+            )?,
+            open_conflicts: IntGauge::new("concord_open_conflicts", "Conflicts that wait for a person.")?,
             reaper_lag: Histogram::with_opts(
                 HistogramOpts::new("concord_reaper_lag_seconds", "Seconds between a lease's end and its ending.")
                     .buckets(exponential_buckets(0.125, 2.0, 12)?),
@@ -104,6 +122,10 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.claims.clone()))?;
         metrics.registry.register(Box::new(metrics.leases_ended.clone()))?;
         metrics.registry.register(Box::new(metrics.leases_revived.clone()))?;
+        metrics.registry.register(Box::new(metrics.edits.clone()))?;
+        metrics.registry.register(Box::new(metrics.conflicts_raised.clone()))?;
+        metrics.registry.register(Box::new(metrics.conflicts_resolved.clone()))?;
+        metrics.registry.register(Box::new(metrics.open_conflicts.clone()))?;
         metrics.registry.register(Box::new(metrics.reaper_lag.clone()))?;
         metrics.registry.register(Box::new(metrics.queue_slots.clone()))?;
         metrics.registry.register(Box::new(metrics.tasks.clone()))?;
@@ -128,6 +150,15 @@ impl Metrics {
         }
         for how in ["submitted", "skipped", "released", "expired", "revoked"] {
             self.leases_ended.with_label_values(&[how]);
+        }
+        for outcome in ["applied", "merged", "conflict", "rejected", "repeated"] {
+            self.edits.with_label_values(&[outcome]);
+        }
+        for cause in ["concurrent", "deleted", "invalid_merge", "old_epoch", "late"] {
+            self.conflicts_raised.with_label_values(&[cause]);
+        }
+        for choice in ["current", "incoming", "merged"] {
+            self.conflicts_resolved.with_label_values(&[choice]);
         }
         self.label_coverage.with_label_values(&["all"]).set(0.0);
     }

@@ -15,6 +15,8 @@ CREATE TABLE annotation (
   attributes jsonb NOT NULL,
   version_vector jsonb NOT NULL,
   last_dots jsonb NOT NULL,
+  cut_vector jsonb,
+  actors integer NOT NULL,
   revision integer NOT NULL,
   deleted boolean NOT NULL,
   source text NOT NULL CONSTRAINT annotation_source CHECK (source IN ('HUMAN', 'MODEL', 'IMPORT')),
@@ -29,6 +31,8 @@ CREATE INDEX annotation_slot ON annotation (task_id, slot, id);
 CREATE INDEX annotation_task ON annotation (task_id, id);
 CREATE INDEX annotation_created ON annotation (project_id, created_at);
 CREATE INDEX annotation_asset ON annotation (asset_id) WHERE asset_id IS NOT NULL;
+-- Those whose vector is cut when their slot is next leased.
+CREATE INDEX annotation_long_vector ON annotation (task_id, slot) WHERE actors > 64;
 
 -- Annotations that an import found for a task, copied into each slot when it is first leased. `annotations` is an array of
 -- objects: assetId (32 hexadecimal digits or null), tool, label, geometry, attributes, source, score.
@@ -38,7 +42,8 @@ CREATE TABLE task_suggestion (
   annotations jsonb NOT NULL
 );
 
--- Each accepted dot (vector_epoch, actor, counter) is one row, so that a repeated edit is recognised for ever.
+-- Each accepted dot (vector_epoch, actor, counter) is one row, so that a repeated edit is recognised for ever. The epoch is
+-- that of the edit's base. `conflict_id`: the conflict that the edit became, or went into.
 CREATE TABLE annotation_revision (
   annotation_id uuid NOT NULL REFERENCES annotation (id) ON DELETE CASCADE,
   revision integer NOT NULL,
@@ -55,6 +60,7 @@ CREATE TABLE annotation_revision (
   version_vector jsonb NOT NULL,
   by_user uuid REFERENCES "user" (id),
   at timestamptz NOT NULL,
+  conflict_id uuid,
   PRIMARY KEY (annotation_id, revision),
   UNIQUE (annotation_id, vector_epoch, actor, counter)
 );
@@ -78,6 +84,9 @@ CREATE TABLE annotation_snapshots (
 CREATE INDEX annotation_snapshots_task ON annotation_snapshots (task_id, id);
 CREATE INDEX annotation_snapshots_slot ON annotation_snapshots (task_id, slot, fence);
 
+-- Edits that could not be applied. `patch` is what the edit writes; (vector_epoch, actor, counter) its dot; `base` what its
+-- author saw, where that is known. `current` and `incoming` are kept when a person has decided: until then they follow from
+-- the annotation. `resolved_revision` is the revision that the decision made.
 CREATE TABLE conflict (
   id uuid PRIMARY KEY,
   project_id uuid NOT NULL REFERENCES project (id) ON DELETE CASCADE,
@@ -91,18 +100,22 @@ CREATE TABLE conflict (
   base jsonb,
   base_vector jsonb NOT NULL,
   patch jsonb NOT NULL,
-  current jsonb NOT NULL,
-  incoming jsonb NOT NULL,
-  incoming_by uuid NOT NULL REFERENCES "user" (id),
-  current_by uuid NOT NULL REFERENCES "user" (id),
   vector_epoch integer NOT NULL,
   actor text NOT NULL,
   counter integer NOT NULL,
+  incoming_by uuid NOT NULL REFERENCES "user" (id),
+  current_by uuid NOT NULL REFERENCES "user" (id),
   raised_at timestamptz NOT NULL,
   resolved_by uuid REFERENCES "user" (id),
   resolved_at timestamptz,
   choice text CONSTRAINT conflict_choice CHECK (choice IN ('CURRENT', 'INCOMING', 'MERGED')),
-  CONSTRAINT conflict_resolution CHECK ((state = 'RESOLVED') = (resolved_at IS NOT NULL))
+  current jsonb,
+  incoming jsonb,
+  resolved_revision integer,
+  CONSTRAINT conflict_resolution CHECK (
+    (state = 'RESOLVED') = (resolved_at IS NOT NULL) AND (state = 'RESOLVED') = (choice IS NOT NULL)
+    AND (state = 'RESOLVED') = (current IS NOT NULL) AND (state = 'RESOLVED') = (incoming IS NOT NULL)
+    AND (state = 'RESOLVED') = (resolved_revision IS NOT NULL) AND (state = 'RESOLVED') = (resolved_by IS NOT NULL))
 );
 CREATE INDEX conflict_project ON conflict (project_id, state, id);
 CREATE INDEX conflict_task ON conflict (task_id, state, id);

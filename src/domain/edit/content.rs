@@ -60,7 +60,7 @@ impl TryFrom<String> for Field {
 }
 
 /// All that edits change of an annotation; `G` is its geometry.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Content<G> {
     /// What it is called.
     pub label: String,
@@ -72,22 +72,61 @@ pub struct Content<G> {
     pub deleted: bool,
 }
 
-/// New values of some fields; a field left out stays as it is.
-#[derive(Clone, Debug, PartialEq)]
+/// New values of some fields; a field left out stays as it is. In JSON, which is how it is stored, too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Patch<G> {
     /// What it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// Where it is.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
     pub geometry: Option<G>,
     /// Attributes to set; null removes one.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub attributes: Map<String, Value>,
+    /// Whether it is deleted: to delete it, or to make a tombstone live again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<bool>,
+}
+
+impl<G> Default for Patch<G> {
+    /// Names no field.
+    fn default() -> Self {
+        Self { label: None, geometry: None, attributes: Map::new(), deleted: None }
+    }
 }
 
 impl<G> Patch<G> {
+    /// Makes the annotation a tombstone, or live again.
+    #[must_use]
+    pub fn deleted(deleted: bool) -> Self {
+        Self { deleted: Some(deleted), ..Self::default() }
+    }
+
     /// Whether it names no field.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.label.is_none() && self.geometry.is_none() && self.attributes.is_empty()
+        self.label.is_none() && self.geometry.is_none() && self.attributes.is_empty() && self.deleted.is_none()
+    }
+
+    /// The fields it writes, whether or not their values are new.
+    pub fn fields(&self) -> impl Iterator<Item = Field> {
+        let geometry = self.geometry.as_ref().map(|_| Field::Geometry);
+        let label = self.label.as_ref().map(|_| Field::Label);
+        let attributes = self.attributes.keys().cloned().map(Field::Attribute);
+        geometry.into_iter().chain(label).chain(attributes).chain(self.deleted.map(|_| Field::Alive))
+    }
+
+    /// This patch and a later one as one: the later value of each field.
+    #[must_use]
+    pub fn joined(mut self, later: Self) -> Self {
+        self.attributes.extend(later.attributes);
+        Self {
+            label: later.label.or(self.label),
+            geometry: later.geometry.or(self.geometry),
+            attributes: self.attributes,
+            deleted: later.deleted.or(self.deleted),
+        }
     }
 }
 
@@ -97,62 +136,54 @@ pub enum Change<G> {
     /// Makes the annotation.
     Create(Content<G>),
     /// Writes some of its fields.
-    Update(Patch<G>),
-    /// Makes it a tombstone.
-    Delete,
-    /// Makes a tombstone live again; of a live annotation, nothing.
-    Restore,
+    Write(Patch<G>),
 }
 
-impl<G> Change<G> {
-    /// The fields it writes, whether or not their values are new.
+impl<G> Content<G> {
+    /// The value of each of its fields.
     #[must_use]
-    pub fn fields(&self) -> Vec<Field> {
-        let attributes = |of: &Map<String, Value>| of.keys().cloned().map(Field::Attribute).collect::<Vec<_>>();
-        match self {
-            Self::Create(content) => {
-                let mut fields = vec![Field::Geometry, Field::Label, Field::Alive];
-                fields.extend(attributes(&content.attributes));
-                fields
-            }
-            Self::Update(patch) => {
-                let mut fields = Vec::new();
-                fields.extend(patch.geometry.as_ref().map(|_| Field::Geometry));
-                fields.extend(patch.label.as_ref().map(|_| Field::Label));
-                fields.extend(attributes(&patch.attributes));
-                fields
-            }
-            Self::Delete | Self::Restore => vec![Field::Alive],
-        }
+    pub fn into_patch(self) -> Patch<G> {
+        let Self { label, geometry, attributes, deleted } = self;
+        Patch { label: Some(label), geometry: Some(geometry), attributes, deleted: Some(deleted) }
     }
-}
 
-impl<G: Clone> Content<G> {
-    /// This content after a change.
-    #[must_use]
-    pub fn after(&self, change: &Change<G>) -> Self {
-        match change {
-            Change::Create(content) => content.clone(),
-            Change::Update(patch) => self.patched(patch),
-            Change::Delete => Self { deleted: true, ..self.clone() },
-            Change::Restore => Self { deleted: false, ..self.clone() },
+    /// Puts the values of a patch here; gives those that were here, which is the patch that undoes it.
+    pub fn exchange(&mut self, patch: Patch<G>) -> Patch<G> {
+        let attributes = patch.attributes.into_iter().map(|(name, value)| {
+            let before = match value {
+                Value::Null => self.attributes.remove(&name),
+                value => self.attributes.insert(name.clone(), value),
+            };
+            (name, before.unwrap_or(Value::Null))
+        });
+        Patch {
+            attributes: attributes.collect(),
+            label: patch.label.map(|label| std::mem::replace(&mut self.label, label)),
+            geometry: patch.geometry.map(|geometry| std::mem::replace(&mut self.geometry, geometry)),
+            deleted: patch.deleted.map(|deleted| std::mem::replace(&mut self.deleted, deleted)),
         }
     }
 
-    fn patched(&self, patch: &Patch<G>) -> Self {
-        let mut attributes = self.attributes.clone();
-        for (name, value) in &patch.attributes {
-            if value.is_null() {
-                attributes.remove(name);
-            } else {
-                attributes.insert(name.clone(), value.clone());
+    /// This content with the values of a patch.
+    #[must_use]
+    pub fn with(mut self, patch: Patch<G>) -> Self {
+        self.exchange(patch);
+        self
+    }
+}
+
+impl<G: PartialEq> Content<G> {
+    /// Whether a patch writes to `field` what is here already.
+    #[must_use]
+    pub fn agrees(&self, patch: &Patch<G>, field: &Field) -> bool {
+        match field {
+            Field::Geometry => patch.geometry.as_ref().is_none_or(|geometry| *geometry == self.geometry),
+            Field::Label => patch.label.as_ref().is_none_or(|label| *label == self.label),
+            Field::Alive => patch.deleted.is_none_or(|deleted| deleted == self.deleted),
+            Field::Attribute(name) => {
+                let ours = self.attributes.get(name).unwrap_or(&Value::Null);
+                patch.attributes.get(name).is_none_or(|value| value == ours)
             }
-        }
-        Self {
-            label: patch.label.as_ref().unwrap_or(&self.label).clone(),
-            geometry: patch.geometry.as_ref().unwrap_or(&self.geometry).clone(),
-            attributes,
-            deleted: self.deleted,
         }
     }
 }

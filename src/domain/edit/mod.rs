@@ -1,9 +1,7 @@
-//! Edits of annotations: what becomes of one, given the state it meets.
+//! Edits of annotations and the state they meet: the words in which [`merge`](crate::domain::merge) decides.
 //!
 //! An edit names what its author had seen (its base) and has a [`Dot`]: of its actor, the one after the base. So an edit
-//! that is sent again has the same dot, and edits may be sent before the answer to those in front of them. [`decide`]
-//! tries the rows of DESIGN section 5 in their order; those of concurrent edits (5 to 7, 9 to 11) are not there yet,
-//! what they are about is refused with `STALE`. Pure: the caller finds the state, and stores what it is told.
+//! that is sent again has the same dot, and edits may be sent before the answer to those in front of them.
 
 mod canonical;
 mod content;
@@ -15,8 +13,9 @@ pub use content::{Change, Content, Field, Patch};
 
 pub use crate::domain::version_vector::{Dot, VersionVector};
 use crate::domain::{
-    limits,
-    words::{EditOutcome, ErrorCode},
+    ids::ConflictId,
+    version_vector::SERVER,
+    words::{ConflictCause, EditOutcome, ErrorCode},
 };
 
 /// An edit on its way.
@@ -24,8 +23,8 @@ use crate::domain::{
 pub struct Edit<G> {
     /// Its author's session.
     pub actor: String,
-    /// What its author had seen of the annotation, joined with the author's own edits of it so far. A create has seen
-    /// nothing.
+    /// What its author had seen of the annotation, joined with the author's own edits of it so far; as
+    /// [`Stored::base_of`] gives it. A create has seen nothing.
     pub base: VersionVector,
     /// What it does.
     pub change: Change<G>,
@@ -34,7 +33,7 @@ pub struct Edit<G> {
 }
 
 impl<G> Edit<G> {
-    /// Its place among the edits of its actor; for ever its name.
+    /// Its place among the edits of its actor; with the epoch of its base for ever its name.
     #[must_use]
     pub fn dot(&self) -> Dot {
         Dot::after(&self.base, &self.actor)
@@ -52,9 +51,21 @@ pub struct Stored<G> {
     pub last_dots: BTreeMap<Field, Dot>,
     /// From 1; raised by every accepted edit.
     pub revision: i32,
+    /// The vector as it was when it was cut last.
+    pub cut: Option<VersionVector>,
 }
 
 impl<G> Stored<G> {
+    /// The base of an edit as it is to be understood here: one that has seen just the vector that was cut has seen the
+    /// one it was cut to.
+    #[must_use]
+    pub fn base_of(&self, base: VersionVector, actor: &str) -> VersionVector {
+        match &self.cut {
+            Some(before) if base.epoch() == before.epoch() => base.carried_over(before, actor),
+            _ => base,
+        }
+    }
+
     /// Whether an edit of `actor` after `base` may have been accepted: only then somebody has to look. Counters of older
     /// epochs are gone.
     #[must_use]
@@ -62,17 +73,64 @@ impl<G> Stored<G> {
         base.epoch() < self.vector.epoch() || self.holds(base, &Dot::after(base, actor))
     }
 
-    fn has(&self, edit: &Edit<G>) -> bool {
-        self.holds(&edit.base, &edit.dot())
+    /// The revision that showed exactly what `base` has seen, if there was one: each adds one edit to the vector.
+    #[must_use]
+    pub fn revision_at(&self, base: &VersionVector) -> Option<i32> {
+        let is_older = base.epoch() == self.vector.epoch() && *base < self.vector;
+        let back = i32::try_from(self.vector.edits() - base.edits()).ok();
+        back.filter(|_| is_older).map(|back| self.revision - back).filter(|revision| *revision >= 1)
     }
 
-    fn holds(&self, base: &VersionVector, dot: &Dot) -> bool {
+    /// Whether the dot of an edit with this base is in the vector.
+    pub(crate) fn holds(&self, base: &VersionVector, dot: &Dot) -> bool {
         base.epoch() == self.vector.epoch() && self.vector.holds(dot)
     }
 
-    /// Whether `base` has seen the last edit of the field.
-    fn was_seen(&self, field: &Field, base: &VersionVector) -> bool {
-        base.epoch() == self.vector.epoch() && self.last_dots.get(field).is_none_or(|dot| base.holds(dot))
+    /// The fields that were last written by an edit that `base`, of this epoch, has not seen.
+    #[must_use]
+    pub fn news(&self, base: &VersionVector) -> Vec<Field> {
+        let beyond = self.vector.beyond(base);
+        if beyond.is_empty() {
+            return Vec::new();
+        }
+        let is_news = |dot: &Dot| beyond.iter().any(|(actor, seen)| dot.counter > *seen && dot.actor == *actor);
+        self.last_dots.iter().filter(|(_, dot)| is_news(dot)).map(|(field, _)| field.clone()).collect()
+    }
+
+    /// Cuts the vector: what is here was seen by whoever has seen the one edit of the server's that is left. Every field
+    /// was written by it.
+    pub fn cut(&mut self) {
+        let vector = self.vector.cut();
+        let dot = Dot { actor: SERVER.to_owned(), counter: 1 };
+        self.last_dots.values_mut().for_each(|last| last.clone_from(&dot));
+        self.cut = Some(std::mem::replace(&mut self.vector, vector));
+        self.revision += 1;
+    }
+}
+
+/// An edit that could not be applied and waits beside the current state for a person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sibling<G> {
+    /// Its author had seen this; of several edits joined, before the first.
+    pub base: VersionVector,
+    /// The epoch of the base of its last edit.
+    pub epoch: i32,
+    /// Its last edit.
+    pub dot: Dot,
+    /// What it writes. That of an edit to a live annotation says so too: it is what its author saw.
+    pub patch: Patch<G>,
+    /// Why it waits.
+    pub cause: ConflictCause,
+    /// What it is about.
+    pub fields: Vec<Field>,
+}
+
+impl<G> Sibling<G> {
+    /// Whether it is of `actor`, and who has seen `base` has seen it.
+    #[must_use]
+    pub fn is_behind(&self, base: &VersionVector, actor: &str) -> bool {
+        let is_seen = self.epoch < base.epoch() || (self.epoch == base.epoch() && base.holds(&self.dot));
+        self.dot.actor == actor && is_seen
     }
 }
 
@@ -83,6 +141,8 @@ pub struct Known {
     pub hash: EditHash,
     /// What became of it.
     pub outcome: EditOutcome,
+    /// The conflict it became or went into.
+    pub conflict: Option<ConflictId>,
 }
 
 /// Why an edit is refused; nothing has changed.
@@ -103,123 +163,15 @@ impl Rejection {
     }
 }
 
-/// What becomes of an edit.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome<G> {
-    /// It was accepted before, with this outcome: nothing is written.
-    Repeated(EditOutcome),
-    /// Refused: nothing is written, and its dot is free.
-    Rejected(Rejection),
-    /// Taken as it is.
-    Applied {
-        /// The state after it.
-        state: Stored<G>,
-        /// The fields it wrote.
-        fields: Vec<Field>,
-    },
-}
-
-/// Says what becomes of `edit`. `known` is an accepted edit of its dot, looked for where [`Stored::may_know`]; `check`
-/// holds a content that would come to be against the template and the asset.
-pub fn decide<G: Clone>(
-    stored: Option<&Stored<G>>,
-    known: Option<&Known>,
-    edit: &Edit<G>,
-    check: impl Fn(&Content<G>) -> Result<(), Rejection>,
-) -> Outcome<G> {
-    let decided = match (stored, &edit.change) {
-        (None, Change::Create(content)) => check(content).map(|()| first(edit, content)),
-        (None, _) => Err(Rejection::new(ErrorCode::NotFound, "id", "no such annotation")),
-        (Some(stored), Change::Create(_)) => of_an_id_in_use(stored, known, edit),
-        (Some(stored), _) => of_a_known_id(stored, known, edit, check),
-    };
-    decided.unwrap_or_else(Outcome::Rejected)
-}
-
-fn first<G: Clone>(edit: &Edit<G>, content: &Content<G>) -> Outcome<G> {
-    let (dot, fields) = (edit.dot(), edit.change.fields());
-    let state = Stored {
-        content: content.clone(),
-        vector: VersionVector::first().with(&dot),
-        last_dots: fields.iter().map(|field| (field.clone(), dot.clone())).collect(),
-        revision: 1,
-    };
-    Outcome::Applied { state, fields }
-}
-
-/// Rows 1 and 2 for a create: also under another actor, as after a reload, the same creation is the same annotation.
-fn of_an_id_in_use<G>(stored: &Stored<G>, known: Option<&Known>, edit: &Edit<G>) -> Result<Outcome<G>, Rejection> {
-    match known {
-        Some(known) if known.hash == edit.hash => Ok(Outcome::Repeated(known.outcome)),
-        _ if stored.has(edit) => {
-            let message = "this session made it with another content; send what is new as an update";
-            Err(Rejection::new(ErrorCode::ActorReused, "id", message))
-        }
-        _ => Err(id_taken()),
-    }
-}
-
-/// Refuses to make an annotation under an id that names another one, wherever that is.
-#[must_use]
-pub fn id_taken() -> Rejection {
-    Rejection::new(ErrorCode::IdTaken, "id", "the id is in use; make a new one")
-}
-
-fn of_a_known_id<G: Clone>(
-    stored: &Stored<G>,
-    known: Option<&Known>,
-    edit: &Edit<G>,
-    check: impl Fn(&Content<G>) -> Result<(), Rejection>,
-) -> Result<Outcome<G>, Rejection> {
-    let refuse = |code, field: &str, message: &str| Err(Rejection::new(code, field, message));
-    // Row 1.
-    if let Some(known) = known.filter(|known| known.hash == edit.hash) {
-        return Ok(Outcome::Repeated(known.outcome));
-    }
-    // Row 2.
-    if known.is_some() || stored.has(edit) {
-        let message = "another edit of this session had this number: add your own edits to the base, or claim again";
-        return refuse(ErrorCode::ActorReused, "base", message);
-    }
-    // Row 3: also a base that is ahead in one entry and behind in another.
-    let is_behind_or_equal = edit.base <= stored.vector;
-    if !is_behind_or_equal {
-        return refuse(ErrorCode::FutureVersion, "base", "the base has seen edits that are not here");
-    }
-    // Row 8.
-    let is_gone = stored.content.deleted && stored.was_seen(&Field::Alive, &edit.base);
-    if is_gone && !matches!(edit.change, Change::Restore) {
-        return refuse(ErrorCode::Gone, "id", "the annotation was deleted; restore it first");
-    }
-    // Row 4.
-    if edit.base == stored.vector {
-        return apply(stored, edit, check);
-    }
-    refuse(ErrorCode::Stale, "base", "the annotation was changed since; look at it again")
-}
-
-fn apply<G: Clone>(
-    stored: &Stored<G>,
-    edit: &Edit<G>,
-    check: impl Fn(&Content<G>) -> Result<(), Rejection>,
-) -> Result<Outcome<G>, Rejection> {
-    let dot = edit.dot();
-    let vector = stored.vector.clone().with(&dot);
-    if vector.actors() > limits::VECTOR_ACTORS {
-        let message = format!("at most {} sessions edit an annotation within one lease", limits::VECTOR_ACTORS);
-        return Err(Rejection::new(ErrorCode::LimitExceeded, "base", message));
-    }
-    let content = stored.content.after(&edit.change);
-    // What was stored keeps to the template, which never changes: only new values have to be looked at.
-    if matches!(edit.change, Change::Update(_)) {
-        check(&content)?;
-    }
-    let fields = edit.change.fields();
-    let mut last_dots = stored.last_dots.clone();
-    last_dots.extend(fields.iter().map(|field| (field.clone(), dot.clone())));
-    let state = Stored { content, vector, last_dots, revision: stored.revision + 1 };
-    Ok(Outcome::Applied { state, fields })
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_reads_back_from_its_name() {
+        for field in [Field::Geometry, Field::Label, Field::Alive, Field::Attribute("a.b".into())] {
+            assert_eq!(Field::try_from(field.to_string()), Ok(field));
+        }
+        assert!(Field::try_from("colour".to_owned()).is_err());
+    }
+}
