@@ -99,7 +99,7 @@ async fn serve(database: &Database) -> Serving {
 
 async fn two_screens_and_the_server_hold_the_same_whatever_happens(database: Database) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
-    assert!(folder.join("node_modules/typescript").is_dir(), "TypeScript is not installed: run 'make setup'");
+    assert!(folder.join("node_modules/ws").is_dir(), "TypeScript and ws are not installed: run 'make setup'");
     let app = TestApp::new(database).await;
     let mut scene = scene(&app).await;
     let TestApp { running, database, .. } = app;
@@ -108,7 +108,7 @@ async fn two_screens_and_the_server_hold_the_same_whatever_happens(database: Dat
     scene["url"] = json!(server.url);
 
     let mut node = Command::new("node");
-    node.args(["--no-warnings", "--experimental-websocket"]).arg(folder.join("two_screens.mjs")).arg(scene.to_string());
+    node.arg(folder.join("two_screens.mjs")).arg(scene.to_string());
     let mut script = Script::start(node);
     let (mut kills, mut last) = (0, String::new());
     while let Some(line) = script.line().await {

@@ -1,15 +1,21 @@
 // Two screens made of examples/client.ts edit one task while their answers are lost, one of them is offline and loaded
 // anew, and the server is killed. In the end both and the server must hold the same, each edit once and none lost.
 //
-//   node --experimental-websocket two_screens.mjs '{"url", "project", "task", "manager", "people": [{"token", "session"} × 2]}'
+//   node two_screens.mjs '{"url", "project", "task", "manager", "people": [{"token", "session"} × 2]}'
 //
 // Prints "kill" to have the server killed and another one started, and reads that one's URL. Exits 1 with a trace of what
 // was sent, answered and heard when anything is wrong; prints "done" and numbers when nothing is.
 
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import ts from 'typescript';
+import { WebSocket } from 'ws';
+
+// What browsers have and older versions of Node.js lack.
+globalThis.crypto ??= webcrypto;
+globalThis.WebSocket ??= WebSocket;
 
 const here = new URL('.', import.meta.url);
 const scene = JSON.parse(process.argv[2]);
@@ -195,6 +201,8 @@ async function main() {
     }
     if (round % 2) both.forEach(({ token }) => lossy.set(token, 1));
     else await kill();
+    // The one goes on while the other has answers outstanding, and the other way round.
+    await until('somebody to be answered', () => both.some(({ client }) => client.waiting === 0));
   }
   let now = await settled(both);
   for (const [n, id] of ids.entries()) {
