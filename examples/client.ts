@@ -25,10 +25,12 @@ export type Options = {
   projectId: string;
   taskId: string;
   slot?: number; // the session's; none in a review of several slots
-  store: { load(): Queue[]; save(queues: Queue[]): void }; // such as localStorage, under a key of this tab's own
+  // Such as localStorage, under a key of this tab's own; a new tab takes over what tabs that are gone (navigator.locks) left.
+  store: { load(): Queue[]; save(queues: Queue[]): void };
   changed(): void; // draw view() again
-  told(result: Result, edit: Edit): void; // MERGED: mark `fields`. REJECTED: say why. CONFLICT: offer resolve(); with cause LATE
-  //                                         claim again, then use(). Others are newer than this file: show them
+  // MERGED: mark `fields`. REJECTED: say why. CONFLICT: offer resolve(); with cause LATE claim again, then use(). Any other
+  // outcome is newer than this file: show the annotation, and the message.
+  told(result: Result, edit: Edit): void;
   happened(event: { type: string }): void; // any event of the task: a lease that was revoked, a verdict
   failed(failure: Failure): void; // nothing is sent by itself any more: sign in, end the pause, … then flush()
 };
@@ -135,7 +137,7 @@ export class LabelingClient {
     if (this.isSending || this.isStopped) return;
     this.isSending = true;
     try {
-      for (let queue; (queue = this.queues.find(({ edits }) => edits.length > 0)); ) {
+      for (let queue; (queue = this.queues.find(({ edits }) => edits.length > 0));) {
         const batch = queue.edits.slice(0, AT_ONCE);
         const input = { sessionId: queue.session.id, fence: queue.session.fence, edits: batch };
         const results: Result[] = (await this.ask(SAVE, { input })).saveAnnotations.results;
@@ -184,7 +186,7 @@ export class LabelingClient {
     const { projectId, taskId, slot } = this.options;
     const cursor = (await this.ask(CURSOR, { projectId })).eventCursor;
     const found = new Map<string, Annotation>();
-    for (let page = { hasNextPage: true, endCursor: null }; page.hasNextPage; ) {
+    for (let page = { hasNextPage: true, endCursor: null }; page.hasNextPage;) {
       const { nodes, pageInfo } = (await this.ask(LOAD, { taskId, slot, after: page.endCursor })).task.annotations;
       nodes.forEach((annotation: Annotation) => found.set(annotation.id, asSent(annotation)));
       page = pageInfo;
@@ -201,10 +203,12 @@ export class LabelingClient {
     let turn = Promise.resolve();
     socket.onopen = () => send({ type: 'connection_init', payload: token ? { Authorization: `Bearer ${token}` } : {} });
     socket.onmessage = ({ data }) => {
-      turn = turn.then(() => this.hear(JSON.parse(data), send)).catch((reason) => {
-        if (!reason.isPassing) this.options.failed(reason);
-        socket.close();
-      });
+      turn = turn
+        .then(() => this.hear(JSON.parse(data), send))
+        .catch((reason) => {
+          if (!reason.isPassing) this.options.failed(reason);
+          socket.close();
+        });
     };
     // Node.js 20 says `error` alone when there is no server, others say both.
     socket.onclose = socket.onerror = (event) => {

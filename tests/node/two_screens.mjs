@@ -27,7 +27,10 @@ const KILLS = 3;
 
 const begun = Date.now();
 const trace = [];
-const note = (who, what, more) => trace.push(`${String(Date.now() - begun).padStart(6)} ${who.padEnd(6)} ${what} ${more === undefined ? '' : JSON.stringify(more)}`);
+const note = (who, what, more) =>
+  trace.push(
+    `${String(Date.now() - begun).padStart(6)} ${who.padEnd(6)} ${what} ${more === undefined ? '' : JSON.stringify(more)}`,
+  );
 
 // ---- what a screen runs on
 
@@ -37,8 +40,17 @@ async function client() {
   const { options, fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, here.pathname);
   const program = ts.createProgram(fileNames, options);
   const faults = ts.getPreEmitDiagnostics(program);
-  assert.equal(ts.formatDiagnostics(faults, { getCanonicalFileName: (name) => name, getCurrentDirectory: () => here.pathname, getNewLine: () => '\n' }), '');
-  const { outputText } = ts.transpileModule(readFileSync(fileNames[0], 'utf8'), { compilerOptions: { ...options, noEmit: false } });
+  assert.equal(
+    ts.formatDiagnostics(faults, {
+      getCanonicalFileName: (name) => name,
+      getCurrentDirectory: () => here.pathname,
+      getNewLine: () => '\n',
+    }),
+    '',
+  );
+  const { outputText } = ts.transpileModule(readFileSync(fileNames[0], 'utf8'), {
+    compilerOptions: { ...options, noEmit: false },
+  });
   return import(`data:text/javascript;base64,${Buffer.from(outputText).toString('base64')}`);
 }
 const { LabelingClient } = await client();
@@ -72,15 +84,42 @@ class Screen {
   open(session) {
     this.session = session;
     const screen = this;
-    this.client = new LabelingClient(session, this.options = {
-      get url() { return screen.isOnline ? scene.url : NOWHERE; },
-      token: this.token, projectId: scene.project, taskId: scene.task, slot: 1,
-      store: { load: () => JSON.parse(this.store), save: (queues) => { this.store = JSON.stringify(queues); } },
-      changed() {},
-      told: (result, edit) => { note(this.name, 'told', { edit, result }); this.told.push({ ...result, edit }); },
-      happened: (event) => { note(this.name, 'heard', { type: event.type, id: event.annotation?.id, revision: event.annotation?.revision, vector: event.annotation?.versionVector }); this.heard.push(event); },
-      failed: (failure) => { note(this.name, 'failed', `${failure.code} ${failure.message}`); this.failure = failure; },
-    });
+    this.client = new LabelingClient(
+      session,
+      (this.options = {
+        get url() {
+          return screen.isOnline ? scene.url : NOWHERE;
+        },
+        token: this.token,
+        projectId: scene.project,
+        taskId: scene.task,
+        slot: 1,
+        store: {
+          load: () => JSON.parse(this.store),
+          save: (queues) => {
+            this.store = JSON.stringify(queues);
+          },
+        },
+        changed() {},
+        told: (result, edit) => {
+          note(this.name, 'told', { edit, result });
+          this.told.push({ ...result, edit });
+        },
+        happened: (event) => {
+          note(this.name, 'heard', {
+            type: event.type,
+            id: event.annotation?.id,
+            revision: event.annotation?.revision,
+            vector: event.annotation?.versionVector,
+          });
+          this.heard.push(event);
+        },
+        failed: (failure) => {
+          note(this.name, 'failed', `${failure.code} ${failure.message}`);
+          this.failure = failure;
+        },
+      }),
+    );
     note(this.name, 'opens', session);
   }
 
@@ -113,7 +152,9 @@ class Screen {
 
 async function ask(token, query, variables) {
   const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` };
-  const answer = await (await realFetch(`${scene.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) })).json();
+  const answer = await (
+    await realFetch(`${scene.url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) })
+  ).json();
   assert.equal(answer.errors, undefined, JSON.stringify(answer.errors));
   return answer.data;
 }
@@ -132,23 +173,39 @@ async function kill() {
 
 async function open(token) {
   const session = 'session { id fence actor }';
-  const { claimTask } = await ask(token, `mutation($input: ClaimTaskInput!) { claimTask(input: $input) { ${session} } }`, { input: { projectId: scene.project, taskId: scene.task } });
+  const { claimTask } = await ask(token, `mutation($input: ClaimTaskInput!) { claimTask(input: $input) { ${session} } }`, {
+    input: { projectId: scene.project, taskId: scene.task },
+  });
   if (claimTask.session) return claimTask.session;
-  return (await ask(token, `mutation($input: JoinTaskInput!) { joinTask(input: $input) { ${session} } }`, { input: { taskId: scene.task } })).joinTask.session;
+  return (
+    await ask(token, `mutation($input: JoinTaskInput!) { joinTask(input: $input) { ${session} } }`, {
+      input: { taskId: scene.task },
+    })
+  ).joinTask.session;
 }
 
 const CONTENT = '{ label attributes deleted geometry { ... on BoundingBox { x y width height rotation } } }';
 async function truth() {
-  const { task } = await ask(scene.manager, `query($id: ID!) { task(id: $id) { annotations(first: 1000, includeDeleted: true) { nodes {
+  const { task } = await ask(
+    scene.manager,
+    `query($id: ID!) { task(id: $id) { annotations(first: 1000, includeDeleted: true) { nodes {
     id revision versionVector label attributes deleted geometry { ... on BoundingBox { x y width height rotation } }
     openConflicts { id cause fields current ${CONTENT} incoming ${CONTENT} }
-    revisions(first: 1) { totalCount } } } } }`, { id: scene.task });
+    revisions(first: 1) { totalCount } } } } }`,
+    { id: scene.task },
+  );
   return new Map(task.annotations.nodes.map((node) => [node.id, node]));
 }
 
 const box = (x) => ({ boundingBox: { x, y: 10, width: 20, height: 20, rotation: 0 } });
 const visible = ({ label, attributes, deleted, geometry, revision, versionVector, openConflicts }) => ({
-  label, attributes, deleted, revision, versionVector, geometry: geometry.boundingBox ?? geometry, openConflicts: openConflicts.map(({ id, cause, fields }) => ({ id, cause, fields })),
+  label,
+  attributes,
+  deleted,
+  revision,
+  versionVector,
+  geometry: geometry.boundingBox ?? geometry,
+  openConflicts: openConflicts.map(({ id, cause, fields }) => ({ id, cause, fields })),
 });
 
 /** Nothing waits, and all see the same. */
@@ -158,19 +215,31 @@ async function settled(screens) {
   const want = Object.fromEntries([...now].sort().map(([id, node]) => [id, visible(node)]));
   for (const screen of screens) {
     const seen = () => Object.fromEntries([...screen.client.view()].sort().map(([id, node]) => [id, visible(node)]));
-    await until(`${screen.name} to see what the server holds`, () => JSON.stringify(sorted(seen())) === JSON.stringify(sorted(want))).catch(() => assert.deepEqual(seen(), want));
+    await until(
+      `${screen.name} to see what the server holds`,
+      () => JSON.stringify(sorted(seen())) === JSON.stringify(sorted(want)),
+    ).catch(() => assert.deepEqual(seen(), want));
   }
   return now;
 }
 
-const sorted = (value) => value && typeof value === 'object' && !Array.isArray(value)
-  ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, below]) => [key, sorted(below)])) : Array.isArray(value) ? value.map(sorted) : value;
+const sorted = (value) =>
+  value && typeof value === 'object' && !Array.isArray(value)
+    ? Object.fromEntries(
+        Object.entries(value)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([key, below]) => [key, sorted(below)]),
+      )
+    : Array.isArray(value)
+      ? value.map(sorted)
+      : value;
 
 /** Every edit has made one revision, under its author's number. */
 function assertEachOnce(now, screens, resolved = {}) {
   for (const [id, node] of now) {
     const made = {};
-    for (const edit of screens.flatMap((screen) => screen.made)) if (edit.id === id && !edit.isRejected) made[edit.actor] = (made[edit.actor] ?? 0) + 1;
+    for (const edit of screens.flatMap((screen) => screen.made))
+      if (edit.id === id && !edit.isRejected) made[edit.actor] = (made[edit.actor] ?? 0) + 1;
     if (resolved[id]) made.server = resolved[id];
     const { '#': epoch, ...counters } = node.versionVector;
     assert.equal(epoch, 1);
@@ -207,7 +276,11 @@ async function main() {
   let now = await settled(both);
   for (const [n, id] of ids.entries()) {
     const { geometry, label, attributes, openConflicts } = now.get(id);
-    assert.deepEqual([geometry.x, label, attributes, openConflicts], [200 * KILLS + n, 'cell', { size: 2 * KILLS }, []], 'both sides are merged');
+    assert.deepEqual(
+      [geometry.x, label, attributes, openConflicts],
+      [200 * KILLS + n, 'cell', { size: 2 * KILLS }, []],
+      'both sides are merged',
+    );
   }
   assertEachOnce(now, both);
   assert.ok(lost >= 2, 'answers were lost');
@@ -230,7 +303,11 @@ async function main() {
   ana.edit('update', gone, { geometry: box(302) });
   ana.edit('update', untouched, { geometry: box(303) });
   await settled([ana]);
-  assert.deepEqual([ben.see(moved).geometry.boundingBox.x, ben.see(gone).deleted, ben.see(made).label], [3, true, 'dust'], 'offline one sees what one does');
+  assert.deepEqual(
+    [ben.see(moved).geometry.boundingBox.x, ben.see(gone).deleted, ben.see(made).label],
+    [3, true, 'dust'],
+    'offline one sees what one does',
+  );
 
   // The page is closed and opened again; a first answer is lost, then the server is killed before another is there.
   ben.client.stop();
@@ -253,10 +330,24 @@ async function main() {
     return conflicts[0];
   };
   const [ofMove, ofName, ofDeletion] = [only(moved), only(named), only(gone)];
-  assert.deepEqual([now.get(moved).geometry.x, ofMove.incoming.geometry.x, ofMove.cause, ofMove.fields], [300, 3, 'CONCURRENT', ['geometry']], 'three drags are one sibling');
-  assert.deepEqual([now.get(named).label, ofName.incoming.label, ofName.cause, ofName.fields], ['cell', 'dust', 'CONCURRENT', ['label']]);
-  assert.deepEqual([now.get(gone).deleted, now.get(gone).geometry.x, ofDeletion.incoming.deleted, ofDeletion.cause], [false, 302, true, 'DELETED']);
-  assert.deepEqual([now.get(untouched).geometry.x, now.get(untouched).label, now.get(untouched).openConflicts], [303, 'dust', []], 'the rest is merged');
+  assert.deepEqual(
+    [now.get(moved).geometry.x, ofMove.incoming.geometry.x, ofMove.cause, ofMove.fields],
+    [300, 3, 'CONCURRENT', ['geometry']],
+    'three drags are one sibling',
+  );
+  assert.deepEqual(
+    [now.get(named).label, ofName.incoming.label, ofName.cause, ofName.fields],
+    ['cell', 'dust', 'CONCURRENT', ['label']],
+  );
+  assert.deepEqual(
+    [now.get(gone).deleted, now.get(gone).geometry.x, ofDeletion.incoming.deleted, ofDeletion.cause],
+    [false, 302, true, 'DELETED'],
+  );
+  assert.deepEqual(
+    [now.get(untouched).geometry.x, now.get(untouched).label, now.get(untouched).openConflicts],
+    [303, 'dust', []],
+    'the rest is merged',
+  );
   assert.deepEqual([now.get(made).label, now.get(late).label], ['dust', 'cell'], 'both sessions of ben were heard');
   numbers.conflicts = ben.told.filter(({ outcome }) => outcome === 'CONFLICT').length;
   assert.equal(numbers.conflicts, 5, 'ben was told of each edit in conflict');
@@ -277,7 +368,9 @@ async function main() {
   assert.equal(ana.see(moved).label, 'cell');
 
   // The lease is taken away while ana draws: the edit is kept as a late one, and she goes on in the next session.
-  await ask(scene.manager, 'mutation($input: RevokeLeaseInput!) { revokeLease(input: $input) { task { state } } }', { input: { taskId: scene.task, slot: 1, reason: 'a test' } });
+  await ask(scene.manager, 'mutation($input: RevokeLeaseInput!) { revokeLease(input: $input) { task { state } } }', {
+    input: { taskId: scene.task, slot: 1, reason: 'a test' },
+  });
   ana.edit('update', moved, { geometry: box(400) });
   await until('ana to be told', () => ana.told.some(({ conflict }) => conflict?.cause === 'LATE'));
   ana.session = await open(ana.token);
@@ -285,7 +378,10 @@ async function main() {
   ana.edit('update', moved, { label: 'dust' });
   now = await settled(both);
   assertEachOnce(now, both, { [moved]: 1, [named]: 1, [gone]: 1 });
-  assert.deepEqual([now.get(moved).geometry.x, now.get(moved).label, only(moved).cause, only(moved).incoming.geometry.x], [3, 'dust', 'LATE', 400]);
+  assert.deepEqual(
+    [now.get(moved).geometry.x, now.get(moved).label, only(moved).cause, only(moved).incoming.geometry.x],
+    [3, 'dust', 'LATE', 400],
+  );
   assert.deepEqual([ana.failure, ben.failure], [undefined, undefined], 'nothing failed for good');
 }
 
