@@ -20,8 +20,6 @@ const LATER_TYPES: &[(&str, &[&str])] = &[
             "ConflictChoice",
             "ConflictExport",
             "ConflictEvent",
-            "JoinTaskInput",
-            "JoinTaskPayload",
             "KeyframeEditInput",
             "Conflict",
             "ConflictEdge",
@@ -69,7 +67,6 @@ const LATER_FIELDS: &[(&str, &[&str])] = &[
         &[
             "Task.openConflicts",
             "Query.conflicts",
-            "Mutation.joinTask",
             "Mutation.resolveConflict",
             "Mutation.restoreSnapshot",
             "Subscription.conflictEvents",

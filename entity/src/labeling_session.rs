@@ -15,6 +15,7 @@ pub struct Model {
     pub role: String,
     pub fence: i32,
     pub request_id: Option<String>,
+    pub saved_round: Option<i32>,
     pub created_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,
 }

@@ -11,7 +11,10 @@ use super::{import::FormatName, job};
 use crate::{
     app,
     config::Config,
-    domain::{ids::ProjectId, words::OverlapExport},
+    domain::{
+        ids::ProjectId,
+        words::{ConflictExport, OverlapExport},
+    },
     service::job::StartExport,
 };
 
@@ -29,6 +32,9 @@ pub(super) struct ExportCommand {
     /// Which results of a task
     #[arg(long, default_value = "accepted")]
     overlap: Overlap,
+    /// What becomes of annotations with an open conflict
+    #[arg(long, default_value = "current")]
+    conflicts: Conflicts,
     /// Who exports; the first admin when not given
     #[arg(long = "as", value_name = "EMAIL")]
     by: Option<String>,
@@ -42,6 +48,26 @@ enum Overlap {
     First,
     /// Those handed in, judged or not
     All,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Conflicts {
+    /// They are left out
+    Exclude,
+    /// They are taken as they are now
+    Current,
+    /// There is no result when there is one
+    Fail,
+}
+
+impl From<Conflicts> for ConflictExport {
+    fn from(name: Conflicts) -> Self {
+        match name {
+            Conflicts::Exclude => Self::Exclude,
+            Conflicts::Current => Self::Current,
+            Conflicts::Fail => Self::Fail,
+        }
+    }
 }
 
 impl From<Overlap> for OverlapExport {
@@ -62,6 +88,7 @@ pub(super) async fn run(config: &Config, command: ExportCommand, stopped: watch:
         format: command.format.into(),
         states: None,
         overlap: command.overlap.into(),
+        conflicts: command.conflicts.into(),
     };
     let job = crate::service::job::start_export(&app, &viewer, start).await?;
     let ended = job::run(app.clone(), &viewer, job, stopped).await?;

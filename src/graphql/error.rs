@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use async_graphql::{Error, ErrorExtensionValues, ServerError, Value};
+use serde_json::json;
 
 use crate::{
     domain::{limits, words::ErrorCode},
+    repo::annotation::Annotation,
     service::ServiceError,
 };
 
@@ -36,8 +38,22 @@ impl From<ApiError> for Error {
         if let Some(wait) = retry_after {
             extensions.set("retryAfterMs", u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         }
+        if let Some(current) = error.0.current() {
+            extensions.set("annotation", state_of(current));
+        }
         Error { message: error.0.to_string(), source: None, extensions: Some(extensions) }
     }
+}
+
+/// What an edit is based on next: `id`, `versionVector`, `revision`, `label`, `geometry`, `attributes`, `deleted`.
+fn state_of(annotation: &Annotation) -> Value {
+    let state = &annotation.state;
+    let json = json!({
+        "id": annotation.id.to_string(), "versionVector": state.vector, "revision": state.revision,
+        "label": state.content.label, "geometry": state.content.geometry, "attributes": state.content.attributes,
+        "deleted": state.content.deleted,
+    });
+    Value::from_json(json).unwrap_or_default()
 }
 
 impl ApiError {

@@ -109,6 +109,32 @@ pub async fn find_for_saving(
     task: TaskId,
     ids: &[AnnotationId],
 ) -> Result<(HashMap<AnnotationId, Annotation>, i64), RepoError> {
+    let ids = ids.iter().map(|id| id.0);
+    find_and_count(conn, task, Expr::col((Entity, Column::Id)).is_in(ids)).await
+}
+
+/// The live annotations of a slot, and the tombstones among `ids` in it. With them the number of live annotations of the
+/// task.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_for_restoring(
+    conn: &impl Conn,
+    task: TaskId,
+    slot: i32,
+    ids: &[AnnotationId],
+) -> Result<(HashMap<AnnotationId, Annotation>, i64), RepoError> {
+    let col = |column: Column| Expr::col((Entity, column));
+    let here = col(Column::TaskId).eq(task.0).and(col(Column::Slot).eq(slot));
+    let wanted = col(Column::Deleted).eq(false).or(col(Column::Id).is_in(ids.iter().map(|id| id.0)));
+    find_and_count(conn, task, here.and(wanted)).await
+}
+
+async fn find_and_count(
+    conn: &impl Conn,
+    task: TaskId,
+    wanted: Expr,
+) -> Result<(HashMap<AnnotationId, Annotation>, i64), RepoError> {
     // One row at least: the count comes along when no annotation is there yet.
     let live = Query::select()
         .expr_as(Expr::cust("CAST(coalesce(sum(annotations), 0) AS bigint)"), "live")
@@ -119,7 +145,7 @@ pub async fn find_for_saving(
         .column(("counted", "live"))
         .column((Entity, sea_orm::sea_query::Asterisk))
         .from_subquery(live, "counted")
-        .left_join(Entity, Expr::col((Entity, Column::Id)).is_in(ids.iter().map(|id| id.0)))
+        .left_join(Entity, wanted)
         .to_owned();
     let rows = conn.query_all(&select).await?;
     let live = rows.first().ok_or(RepoError::NotFound)?.try_get("", "live")?;
@@ -150,6 +176,18 @@ pub async fn find_to_cut(conn: &impl Conn, task: TaskId, slot: i32) -> Result<Ve
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn write_all(conn: &impl Conn, annotations: &[&Annotation]) -> Result<bool, RepoError> {
+    // Two saves that make the same ids in different tasks wait for one another: both must come to them in one order.
+    let mut in_lock_order = annotations.to_vec();
+    in_lock_order.sort_unstable_by_key(|annotation| annotation.id);
+    let mut all_written = true;
+    for some in in_lock_order.chunks(sql::BOUND_VALUES / COLUMNS.len()) {
+        all_written &= write_some(conn, some).await? == some.len() as u64;
+    }
+    Ok(all_written)
+}
+
+/// Writes annotations in one statement; gives how many it could.
+async fn write_some(conn: &impl Conn, annotations: &[&Annotation]) -> Result<u64, RepoError> {
     const CHANGING: [Column; 11] = [
         Column::Label,
         Column::Geometry,
@@ -163,19 +201,15 @@ pub async fn write_all(conn: &impl Conn, annotations: &[&Annotation]) -> Result<
         Column::LastEditedBy,
         Column::UpdatedAt,
     ];
-    // Two saves that make the same ids in different tasks wait for one another: both must come to them in one order.
-    let mut in_lock_order = annotations.to_vec();
-    in_lock_order.sort_unstable_by_key(|annotation| annotation.id);
     let mut insert = Query::insert();
     insert.into_table(Entity).columns(COLUMNS);
-    for annotation in in_lock_order {
+    for annotation in annotations {
         insert.values_panic(row(annotation)?);
     }
     let same_place = "annotation.task_id = excluded.task_id AND annotation.slot = excluded.slot";
     let known =
         OnConflict::column(Column::Id).update_columns(CHANGING).action_and_where(Expr::cust(same_place)).to_owned();
-    let written = conn.execute(insert.on_conflict(known)).await?.rows_affected();
-    Ok(written == annotations.len() as u64)
+    Ok(conn.execute(insert.on_conflict(known)).await?.rows_affected())
 }
 
 /// Adds annotations whose ids the server made just now.

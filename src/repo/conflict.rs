@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use entity::conflict::{Column, Entity, Model};
 use sea_orm::{
-    ColumnTrait, EntityTrait,
+    ColumnTrait, EntityTrait, QueryTrait,
     sea_query::{Expr, OnConflict, Order, Query, SelectStatement},
 };
 use uuid::Uuid;
@@ -229,17 +229,7 @@ pub async fn open_of(
     conn: &impl Conn,
     annotations: impl IntoIterator<Item = AnnotationId>,
 ) -> Result<HashMap<AnnotationId, Vec<Conflict>>, RepoError> {
-    let among = Column::AnnotationId.is_in(annotations.into_iter().map(|id| id.0));
-    let select = open().and_where(among).order_by(Column::Id, Order::Asc).to_owned();
-    let mut found: HashMap<AnnotationId, Vec<Conflict>> = HashMap::new();
-    for conflict in sql::all::<Model, Conflict>(conn, &select).await? {
-        found.entry(conflict.annotation).or_default().push(conflict);
-    }
-    Ok(found)
-}
-
-fn open() -> SelectStatement {
-    Entity::find().filter_by(is(Column::State, ConflictState::Open.as_str()))
+    open_among(conn, Entity::find().into_query(), annotations).await
 }
 
 /// How many conflicts are open in the slots of a task: those of edits that came late, and the others.
@@ -273,23 +263,36 @@ pub struct OpenIn {
     pub others: i64,
 }
 
-/// The annotations of tasks that have an open conflict.
+/// The annotations of tasks that have an open conflict, with the number of their slot.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn disputed(
     conn: &impl Conn,
     tasks: &[TaskId],
-) -> Result<std::collections::HashSet<AnnotationId>, RepoError> {
+) -> Result<HashMap<TaskId, Vec<(i32, AnnotationId)>>, RepoError> {
     let select = Query::select()
         .distinct()
-        .column(Column::AnnotationId)
+        .columns([Column::TaskId, Column::Slot, Column::AnnotationId])
         .from(Entity)
         .and_where(Column::TaskId.is_in(tasks.iter().map(|id| id.0)))
         .and_where(is(Column::State, ConflictState::Open.as_str()))
         .to_owned();
-    let rows = conn.query_all(&select).await?;
-    rows.iter().map(|row| Ok(AnnotationId(row.try_get("", "annotation_id")?))).collect()
+    let mut found: HashMap<TaskId, Vec<(i32, AnnotationId)>> = HashMap::new();
+    for row in conn.query_all(&select).await? {
+        let annotation = (row.try_get_by_index(1)?, AnnotationId(row.try_get_by_index(2)?));
+        found.entry(TaskId(row.try_get_by_index(0)?)).or_default().push(annotation);
+    }
+    Ok(found)
+}
+
+/// The task of a conflict that the asker may see.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn task_of(conn: &impl Conn, scope: Scope, id: ConflictId) -> Result<Option<TaskId>, RepoError> {
+    let select = visible(scope).clear_selects().column(Column::TaskId).and_where(Column::Id.eq(id.0)).to_owned();
+    conn.query_one(&select).await?.map(|row| Ok(TaskId(row.try_get("", "task_id")?))).transpose()
 }
 
 /// Those of `ids` the asker may see.
@@ -310,11 +313,18 @@ pub async fn open_of_visible(
     scope: Scope,
     annotations: &[AnnotationId],
 ) -> Result<HashMap<AnnotationId, Vec<Conflict>>, RepoError> {
-    let select = visible(scope)
-        .and_where(Column::AnnotationId.is_in(annotations.iter().map(|id| id.0)))
+    open_among(conn, visible(scope), annotations.iter().copied()).await
+}
+
+async fn open_among(
+    conn: &impl Conn,
+    mut select: SelectStatement,
+    annotations: impl IntoIterator<Item = AnnotationId>,
+) -> Result<HashMap<AnnotationId, Vec<Conflict>>, RepoError> {
+    select
+        .and_where(Column::AnnotationId.is_in(annotations.into_iter().map(|id| id.0)))
         .and_where(is(Column::State, ConflictState::Open.as_str()))
-        .order_by(Column::Id, Order::Asc)
-        .to_owned();
+        .order_by(Column::Id, Order::Asc);
     let mut found: HashMap<AnnotationId, Vec<Conflict>> = HashMap::new();
     for conflict in sql::all::<Model, Conflict>(conn, &select).await? {
         found.entry(conflict.annotation).or_default().push(conflict);

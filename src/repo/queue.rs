@@ -368,6 +368,7 @@ pub async fn review_held_by_others(
 fn reviews_for(project: ProjectId, user: UserId) -> SelectStatement {
     waiting_for_review(project)
         .and_where(Expr::exists(worked(user)).not())
+        .and_where(Expr::exists(joined(user)).not())
         .order_by(task::Column::Priority, Order::Desc)
         .order_by(task::Column::Id, Order::Asc)
         .limit(1)
@@ -382,7 +383,7 @@ pub async fn has_no_review(conn: &impl Conn, project: ProjectId) -> Result<bool,
     Ok(conn.query_one(waiting_for_review(project).limit(1)).await?.is_none())
 }
 
-/// Whether the person had a slot of the task in its round: nobody judges their own work.
+/// Whether the person had a slot of the task in its round, or saved into it as a joiner: nobody judges their own work.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
@@ -391,7 +392,7 @@ pub async fn has_worked(conn: &impl Conn, task: TaskId, user: UserId) -> Result<
         .expr(Expr::cust("1"))
         .from(task::Entity)
         .and_where(task::Column::Id.eq(task.0))
-        .and_where(Expr::exists(worked(user)))
+        .and_where(Expr::exists(worked(user)).or(Expr::exists(joined(user))))
         .to_owned();
     Ok(conn.query_one(&own).await?.is_some())
 }
@@ -401,6 +402,7 @@ fn waiting_for_review(project: ProjectId) -> SelectStatement {
     task::Entity::find().filter_by(waiting.and(task::Column::ImportJob.is_null()))
 }
 
+/// The person's turns on the task in its round.
 fn worked(user: UserId) -> SelectStatement {
     use assignment::{Column as C, Entity};
     Query::select()
@@ -409,6 +411,18 @@ fn worked(user: UserId) -> SelectStatement {
         .and_where(Expr::col((Entity, C::AnnotatorId)).eq(user.0))
         .and_where(Expr::col((Entity, C::TaskId)).equals((task::Entity, task::Column::Id)))
         .and_where(Expr::col((Entity, C::Round)).equals((task::Entity, task::Column::Round)))
+        .to_owned()
+}
+
+/// The person's sessions beside a holder in which they saved into the task in its round.
+fn joined(user: UserId) -> SelectStatement {
+    use labeling_session::{Column as C, Entity};
+    Query::select()
+        .expr(Expr::cust("1"))
+        .from(Entity)
+        .and_where(Expr::col((Entity, C::UserId)).eq(user.0))
+        .and_where(Expr::col((Entity, C::TaskId)).equals((task::Entity, task::Column::Id)))
+        .and_where(Expr::col((Entity, C::SavedRound)).equals((task::Entity, task::Column::Round)))
         .to_owned()
 }
 
@@ -547,6 +561,7 @@ mod tests {
     use crate::repo::{
         Connect, Db,
         schema::{self, Direction},
+        session,
     };
 
     async fn plan(db: &Db, statement: &impl StatementBuilder) -> String {
@@ -581,5 +596,11 @@ mod tests {
         assert!(reviews.contains("task_reviewable") || reviews.contains("task_by_state"), "{reviews}");
         let reviewed = plan(&db, &super::reviews(project, user)).await;
         assert!(reviewed.contains("task_reviewer"), "{reviewed}");
+        let to_review = plan(&db, &reviews_for(project, user)).await;
+        assert!(to_review.contains("labeling_session_saved") && to_review.contains("assignment_"), "{to_review}");
+        assert!(!to_review.contains("TEMP B-TREE") && !to_review.contains("SCAN"), "{to_review}");
+        let open = plan(&db, &session::open(&db, user)).await;
+        assert_eq!(open.matches("labeling_session_joined").count(), 2, "{open}");
+        assert!(!open.contains("SCAN"), "{open}");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use entity::annotation_revision::{Column, Entity, Model};
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryTrait,
+    EntityTrait, QueryTrait,
     sea_query::{Expr, ExprTrait, Query},
 };
 use uuid::Uuid;
@@ -196,13 +196,13 @@ fn row(revision: &Revision) -> Result<[Expr; 16], RepoError> {
     ])
 }
 
-/// The name of an accepted edit: the annotation, the epoch of its base, its dot; or the one that made the annotation.
+/// The name of an accepted edit: the annotation, the epoch of its base, its dot; or the revision it made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EditName {
     /// The edit of this dot.
     Dot(AnnotationId, i32, Dot),
-    /// The edit that made the annotation.
-    First(AnnotationId),
+    /// The edit that made this revision.
+    Revision(AnnotationId, i32),
 }
 
 /// Those of the named edits that were accepted.
@@ -214,15 +214,15 @@ pub async fn find_known(conn: &impl Conn, names: &HashSet<EditName>) -> Result<H
     if names.is_empty() {
         return Ok(HashMap::new());
     }
-    let (mut dots, mut first) = (Vec::new(), Vec::new());
+    let (mut dots, mut revisions) = (Vec::new(), Vec::new());
     for name in names {
         match name {
             EditName::Dot(id, epoch, dot) => dots.push((id.0, *epoch, dot.actor.clone(), dot.counter)),
-            EditName::First(id) => first.push(id.0),
+            EditName::Revision(id, number) => revisions.push((id.0, *number)),
         }
     }
     let dot = Expr::tuple([C::AnnotationId, C::VectorEpoch, C::Actor, C::Counter].map(Expr::col));
-    let made = C::Revision.eq(1).and(C::AnnotationId.is_in(first));
+    let revision = Expr::tuple([C::AnnotationId, C::Revision].map(Expr::col));
     let select = Query::select()
         .columns([
             C::AnnotationId,
@@ -235,7 +235,7 @@ pub async fn find_known(conn: &impl Conn, names: &HashSet<EditName>) -> Result<H
             C::ConflictId,
         ])
         .from(Entity)
-        .and_where(dot.in_tuples(dots).or(made))
+        .and_where(dot.in_tuples(dots).or(revision.in_tuples(revisions)))
         .to_owned();
     let mut known = HashMap::with_capacity(names.len());
     for row in conn.query_all(&select).await? {
@@ -248,9 +248,7 @@ pub async fn find_known(conn: &impl Conn, names: &HashSet<EditName>) -> Result<H
         };
         let dot = Dot { actor: row.try_get("", "actor")?, counter: row.try_get("", "counter")? };
         known.insert(EditName::Dot(id, row.try_get("", "vector_epoch")?, dot), edit);
-        if row.try_get::<i32>("", "revision")? == 1 {
-            known.insert(EditName::First(id), edit);
-        }
+        known.insert(EditName::Revision(id, row.try_get("", "revision")?), edit);
     }
     Ok(known)
 }

@@ -6,7 +6,7 @@ use entity::labeling_session::{Column, Entity, Model};
 use entity::{project, project_member, task, task_slot};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult,
-    sea_query::{Expr, ExprTrait, LockType, Order, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait, LockType, Order, Query, SelectStatement, UnionType},
 };
 
 use crate::{
@@ -42,6 +42,8 @@ pub struct Session {
     pub role: SessionRole,
     /// The lease's fence; in a review the review's.
     pub fence: i32,
+    /// The round into which a joiner saved under it.
+    pub saved_round: Option<i32>,
     /// When it was opened.
     pub created_at: DateTime<Utc>,
     /// When it is taken for left, unless there is a sign of life.
@@ -61,6 +63,7 @@ impl TryFrom<Model> for Session {
             actor: row.actor,
             role: word(&row.role)?,
             fence: row.fence,
+            saved_round: row.saved_round,
             created_at: row.created_at,
             expires_at: row.expires_at,
         })
@@ -236,27 +239,82 @@ pub async fn find_at_work(conn: &impl Conn, scope: Scope, id: SessionId) -> Resu
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn open_of(conn: &impl Conn, user: UserId) -> Result<Vec<Session>, RepoError> {
-    let slots = Query::select()
-        .columns([task_slot::Column::TaskId, task_slot::Column::LeaseEpoch])
-        .from(task_slot::Entity)
-        .and_where(task_slot::Column::HolderId.eq(user.0))
-        .and_where(is(task_slot::Column::State, SlotState::Leased.as_str()))
-        .to_owned();
-    let reviews = Query::select()
-        .columns([task::Column::Id, task::Column::ReviewEpoch])
-        .from(task::Entity)
-        .and_where(task::Column::ReviewerId.eq(user.0))
-        .and_where(is(task::Column::State, TaskState::InReview.as_str()))
-        .to_owned();
-    let turn = || Expr::tuple([Expr::col(Column::TaskId), Expr::col(Column::Fence)]);
-    let held = is(Column::Role, SessionRole::Holder.as_str()).and(turn().in_subquery(slots));
-    let reviewing = is(Column::Role, SessionRole::Reviewer.as_str()).and(turn().in_subquery(reviews));
     let select = Entity::find()
-        .filter_by(Column::UserId.eq(user.0).and(held.or(reviewing)))
+        .filter_by(Column::Id.in_subquery(open(conn, user)))
         .order_by(Column::Id, Order::Asc)
         .limit(limits::OPEN_SESSIONS)
         .to_owned();
     sql::all::<Model, _>(conn, &select).await
+}
+
+/// What a person has open, by id. One walk along an index for each part: together they would be a walk over all that the
+/// person ever opened.
+pub(super) fn open(conn: &impl Conn, user: UserId) -> SelectStatement {
+    let mut open = held_by(user);
+    for others in [reviewed_by(user), joined_by(conn, user), reviews_joined_by(conn, user)] {
+        open.union(UnionType::All, others);
+    }
+    open
+}
+
+/// A person's sessions of one role, by id.
+fn of_role(user: UserId, role: SessionRole) -> SelectStatement {
+    Query::select()
+        .column((Entity, Column::Id))
+        .from(Entity)
+        .and_where(Expr::col((Entity, Column::UserId)).eq(user.0))
+        .and_where(is((Entity, Column::Role), role.as_str()))
+        .to_owned()
+}
+
+/// With the slot that is leased under the session's fence.
+fn at_leased_slot(mut select: SelectStatement) -> SelectStatement {
+    use task_slot::{Column as C, Entity as E};
+    let slot = [(C::TaskId, Column::TaskId), (C::Number, Column::Slot), (C::LeaseEpoch, Column::Fence)]
+        .into_iter()
+        .fold(is((E, C::State), SlotState::Leased.as_str()), |on, (theirs, ours)| {
+            on.and(Expr::col((E, theirs)).equals((Entity, ours)))
+        });
+    select.inner_join(E, slot).to_owned()
+}
+
+/// With the task that is in review under the session's fence.
+fn at_review(mut select: SelectStatement) -> SelectStatement {
+    use task::{Column as C, Entity as E};
+    let task = [(C::Id, Column::TaskId), (C::ReviewEpoch, Column::Fence)]
+        .into_iter()
+        .fold(is((E, C::State), TaskState::InReview.as_str()), |on, (theirs, ours)| {
+            on.and(Expr::col((E, theirs)).equals((Entity, ours)))
+        });
+    select.inner_join(E, task).to_owned()
+}
+
+fn held_by(user: UserId) -> SelectStatement {
+    let holder = Expr::col((task_slot::Entity, task_slot::Column::HolderId)).eq(user.0);
+    at_leased_slot(of_role(user, SessionRole::Holder)).and_where(holder).to_owned()
+}
+
+fn reviewed_by(user: UserId) -> SelectStatement {
+    let reviewer = Expr::col((task::Entity, task::Column::ReviewerId)).eq(user.0);
+    at_review(of_role(user, SessionRole::Reviewer)).and_where(reviewer).to_owned()
+}
+
+/// Beside the holder of a slot.
+fn joined_by(conn: &impl Conn, user: UserId) -> SelectStatement {
+    at_leased_slot(alive(conn, of_role(user, SessionRole::Collaborator)))
+}
+
+fn reviews_joined_by(conn: &impl Conn, user: UserId) -> SelectStatement {
+    let of_another = Expr::col((task::Entity, task::Column::ReviewerId)).ne(user.0);
+    at_review(alive(conn, of_role(user, SessionRole::Reviewer))).and_where(of_another).to_owned()
+}
+
+/// With a sign of life within the time of a session. It repeats, word by word, what the index of joined sessions says.
+fn alive(conn: &impl Conn, mut select: SelectStatement) -> SelectStatement {
+    select
+        .and_where(Expr::col((Entity, Column::Role)).ne(Expr::cust("'HOLDER'")))
+        .and_where(Expr::col((Entity, Column::ExpiresAt)).gt(clock::start(conn)))
+        .to_owned()
 }
 
 /// A sign of life, written at most once a minute.
@@ -271,6 +329,23 @@ pub async fn touch(conn: &impl Conn, session: &Session, now: DateTime<Utc>) -> R
     let update = Query::update()
         .table(Entity)
         .value(Column::ExpiresAt, now + ttl)
+        .and_where(Column::Id.eq(session.id.0))
+        .to_owned();
+    conn.execute(&update).await?;
+    Ok(())
+}
+
+/// Writes down that a joiner saved into the task in this round, once a session; of others the turns say it.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn note_save(conn: &impl Conn, session: &Session, round: i32) -> Result<(), RepoError> {
+    if session.role != SessionRole::Collaborator || session.saved_round == Some(round) {
+        return Ok(());
+    }
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::SavedRound, round)
         .and_where(Column::Id.eq(session.id.0))
         .to_owned();
     conn.execute(&update).await?;

@@ -137,8 +137,15 @@ fn filtered(project: ProjectId, filter: &TaskFilter) -> SelectStatement {
     if let Some(rounds) = &filter.rounds {
         select.and_where(Column::Round.is_in(rounds.iter().copied()));
     }
-    if let Some(open) = filter.has_open_conflict {
-        select.and_where(Expr::cust(if open { "open_conflicts > 0" } else { "open_conflicts = 0" }));
+    match (filter.has_open_conflict, filter.own_slots_of) {
+        (Some(open), None) => {
+            select.and_where(Expr::cust(if open { "open_conflicts > 0" } else { "open_conflicts = 0" }));
+        }
+        (Some(open), Some(user)) => {
+            let disputed = Expr::exists(disputed_in_own_slots(user));
+            select.and_where(if open { disputed } else { disputed.not() });
+        }
+        (None, _) => {}
     }
     if let Some(at) = filter.created_after {
         select.and_where(Column::CreatedAt.gt(at));
@@ -147,6 +154,25 @@ fn filtered(project: ProjectId, filter: &TaskFilter) -> SelectStatement {
         select.and_where(Column::UpdatedAt.gt(at));
     }
     select
+}
+
+/// An open conflict in a slot of the person's own.
+fn disputed_in_own_slots(user: UserId) -> SelectStatement {
+    use entity::conflict::{Column as C, Entity as Conflict};
+    let own = Query::select()
+        .expr(Expr::cust("1"))
+        .from(task_slot::Entity)
+        .and_where(Expr::col((task_slot::Entity, task_slot::Column::TaskId)).equals((Conflict, C::TaskId)))
+        .and_where(Expr::col((task_slot::Entity, task_slot::Column::Number)).equals((Conflict, C::Slot)))
+        .cond_where(scope::own_slot(user))
+        .to_owned();
+    Query::select()
+        .expr(Expr::cust("1"))
+        .from(Conflict)
+        .and_where(Expr::col((Conflict, C::TaskId)).equals((Entity, Column::Id)))
+        .and_where(Expr::col((Conflict, C::State)).eq("OPEN"))
+        .and_where(Expr::exists(own))
+        .to_owned()
 }
 
 /// A live annotation that fulfils `condition`, among those the filter looks at.

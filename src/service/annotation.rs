@@ -12,8 +12,8 @@ use crate::{
     },
     live::Changes,
     repo::{
-        Txn, annotation as repo, annotation::Annotation, asset::TaskAsset, conflict, label, revision,
-        task as task_repo, task::Task,
+        Txn, annotation as repo, annotation::Annotation, asset::TaskAsset, conflict, label, revision, session,
+        session::Session, task as task_repo, task::Task,
     },
     service::{
         App, ServiceError, Viewer,
@@ -140,22 +140,39 @@ async fn attempt(app: &App, viewer: &Viewer, save: &SaveAnnotations, texts: Text
             _ => conflict::open_of(&txn, batch.found()).await?,
         },
     });
-    let Done { results, annotations, accepted } = batch.run(save.edits.clone());
-    if !accepted.revisions.is_empty() {
-        (locked.task.version, locked.task.updated_at) = (locked.task.version + 1, locked.now);
-        locked.task.open_conflicts += accepted.raised;
-        let changed: Vec<&Annotation> = accepted.changed.iter().filter_map(|id| annotations.get(id)).collect();
-        if !repo::write_all(&txn, &changed).await? {
-            return Ok(Attempt::Raced);
-        }
-        write_about(&txn, &locked, &accepted, &annotations).await?;
+    let done = batch.run(save.edits.clone());
+    if !write(&txn, &session, &mut locked, &done).await? {
+        return Ok(Attempt::Raced);
     }
     // Also where nothing was accepted: the lease runs on.
     txn.commit().await?;
-    for conflict in accepted.conflicts.values() {
+    for conflict in done.accepted.conflicts.values() {
         app.metrics.conflicts_raised.with_label_values(&[&conflict.sibling.cause.as_str().to_lowercase()]).inc();
     }
-    Ok(Attempt::Done(Box::new(Saved { results, task: locked.task })))
+    Ok(Attempt::Done(Box::new(Saved { results: done.results, task: locked.task })))
+}
+
+/// Writes what a batch has accepted, if anything, and raises the task's version. Whether it could: not, when an id was
+/// taken elsewhere in the meantime.
+pub(crate) async fn write(
+    txn: &Txn,
+    session: &Session,
+    locked: &mut Locked,
+    done: &Done,
+) -> Result<bool, ServiceError> {
+    let Done { annotations, accepted, .. } = done;
+    if accepted.revisions.is_empty() {
+        return Ok(true);
+    }
+    (locked.task.version, locked.task.updated_at) = (locked.task.version + 1, locked.now);
+    locked.task.open_conflicts += accepted.raised;
+    let changed: Vec<&Annotation> = accepted.changed.iter().filter_map(|id| annotations.get(id)).collect();
+    if !repo::write_all(txn, &changed).await? {
+        return Ok(false);
+    }
+    session::note_save(txn, session, locked.task.round).await?;
+    write_about(txn, locked, accepted, annotations).await?;
+    Ok(true)
 }
 
 /// Writes what goes with changed annotations: their revisions, conflicts, the numbers by label, the task's version, the

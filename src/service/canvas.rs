@@ -8,6 +8,7 @@ use std::{
 
 use futures::TryStreamExt;
 use moka::future::Cache as Kept;
+use serde_json::{Map, Value};
 
 use crate::{
     domain::{
@@ -139,6 +140,18 @@ impl<'t> Canvas<'t> {
     /// The tool of this name.
     pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
         self.template.tools.iter().find(|tool| tool.name == name)
+    }
+
+    /// A patch names attributes of the tool only: what it names is remembered as written.
+    ///
+    /// # Errors
+    /// [`Rejection`] names the first one that the tool does not have.
+    pub(crate) fn must_have_attributes(tool: &Tool, patch: &Map<String, Value>) -> Result<(), Rejection> {
+        let unknown = patch.keys().find(|name| !tool.attributes.iter().any(|attribute| attribute.name == **name));
+        unknown.map_or(Ok(()), |name| {
+            let message = format!("the tool \"{}\" has no such attribute", tool.name);
+            Err(Rejection::new(ErrorCode::BadUserInput, format!("attributes.{name}"), message))
+        })
     }
 
     /// The asset that an annotation of a kind is drawn on, given the one that was asked for: when none was, the only one

@@ -28,6 +28,7 @@ use crate::{
         project::no_project,
         secret, suggested,
         validate::{self, must},
+        vector_epoch,
     },
 };
 
@@ -178,13 +179,27 @@ pub(crate) async fn open_another(
     screen: Screen,
     request_id: Option<&str>,
 ) -> Result<Attempt, ServiceError> {
-    let open_already = session::count_of_fence(&txn, task.id, viewer.user.id, screen.role, screen.fence).await?;
-    if open_already >= limits::SCREENS {
-        return Err(ServiceError::limit("taskId", limits::SCREENS, "screens under one lease"));
-    }
+    must_have_room(&txn, viewer, task, &screen).await?;
     let Some(opened) = open(&txn, viewer, task, screen, request_id).await? else { return Ok(Attempt::Known) };
     txn.commit().await?;
     Ok(Attempt::Done(Ok(opened)))
+}
+
+/// The viewer has fewer screens than one may under the fence.
+///
+/// # Errors
+/// [`ServiceError::LimitExceeded`] when not.
+pub(crate) async fn must_have_room(
+    txn: &Txn,
+    viewer: &Viewer,
+    task: &Task,
+    screen: &Screen,
+) -> Result<(), ServiceError> {
+    let open_already = session::count_of_fence(txn, task.id, viewer.user.id, screen.role, screen.fence).await?;
+    if open_already < limits::SCREENS {
+        return Ok(());
+    }
+    Err(ServiceError::limit("taskId", limits::SCREENS, "screens under one lease"))
 }
 
 /// What came of a claim, for the metrics.
@@ -256,6 +271,9 @@ async fn begin_turn(
     changes.task(EventType::SessionChanged, &task, payload);
     if task.suggested && slot.lease_epoch == 1 {
         suggested::copy(txn, &mut changes, &task, slot.number).await?;
+    }
+    if slot.lease_epoch > 1 {
+        vector_epoch::cut(txn, &mut changes, &task, slot.number).await?;
     }
     changes.append(txn).await?;
     Ok(Some(opened))
@@ -364,11 +382,12 @@ pub async fn withdraw(app: &App, viewer: &Viewer, task: TaskId) -> Result<Sessio
     }
     let mut change = Change::of(locked, Some(viewer.user.id));
     change.apply(Event::Withdrawn(index))?;
-    let Written { locked, changes, turns } = change.write(&txn).await?;
+    let Written { locked, mut changes, turns } = change.write(&txn).await?;
     let slot = &locked.slots[index];
     assignment::insert(&txn, turn_of(slot, project, viewer)).await?;
     let screen = Screen { slot: Some(slot.number), role: SessionRole::Holder, fence: slot.lease_epoch };
     let opened = open(&txn, viewer, &locked.task, screen, None).await?.ok_or(RepoError::Duplicate)?;
+    vector_epoch::cut(&txn, &mut changes, &locked.task, slot.number).await?;
     Written { locked, changes, turns }.commit(app, txn).await?;
     Ok(opened)
 }

@@ -220,7 +220,7 @@ impl<'b> Batch<'b> {
         for AnnotationEdit { id, action } in edits {
             let Some(stored) = self.within_reach(*id).map(|found| &found.state) else { continue };
             let Some(base) = action.base() else {
-                questions.names.insert(EditName::First(*id));
+                questions.names.insert(EditName::Revision(*id, 1));
                 continue;
             };
             let base = stored.base_of(base.clone(), actor);
@@ -308,7 +308,7 @@ impl<'b> Batch<'b> {
             EditAction::Update { base, label, geometry, attributes } => {
                 let found = self.must_be_within_reach(id)?;
                 let attributes = attributes.map(object).transpose()?.unwrap_or_default();
-                self.must_have_attributes(self.tool_of(found)?, &attributes)?;
+                Canvas::must_have_attributes(self.tool_of(found)?, &attributes)?;
                 let geometry = geometry.map(Geometry::canonical);
                 let said = json!({ "label": label, "geometry": geometry, "attributes": attributes });
                 let patch = Patch { label, geometry, attributes, deleted: None };
@@ -325,7 +325,7 @@ impl<'b> Batch<'b> {
         let is_there = found.is_some();
         let annotation = found.cloned().or(made).ok_or_else(no_such_annotation)?;
         let name = match &edit.change {
-            Change::Create(_) => EditName::First(id),
+            Change::Create(_) => EditName::Revision(id, 1),
             Change::Write(_) => EditName::Dot(id, edit.base.epoch(), edit.dot()),
         };
         let (tool, asset, slot) = (self.tool_of(&annotation)?, annotation.asset, annotation.slot);
@@ -484,7 +484,7 @@ impl<'b> Batch<'b> {
         let known = Known { hash: edit.hash, outcome, conflict };
         self.background.known.insert(EditName::Dot(id, edit.base.epoch(), edit.dot()), known);
         if annotation.state.revision == 1 {
-            self.background.known.insert(EditName::First(id), known);
+            self.background.known.insert(EditName::Revision(id, 1), known);
         }
         let revision = Revision::of(id, edit, &annotation.state, outcome, &written, (self.by, now));
         self.accepted.revisions.push(Revision { conflict, ..revision });
@@ -552,6 +552,11 @@ impl<'b> Batch<'b> {
         self.fence_in(slot).map(|_| slot).ok_or_else(|| wrong("the slot is not under review"))
     }
 
+    /// Whether the session edits in this slot.
+    pub(crate) fn is_within_reach(&self, slot: i32) -> bool {
+        self.fence_in(slot).is_some()
+    }
+
     /// Whether the session's fence holds in this slot; none: the session does not edit in it. A review is of the slots
     /// that wait for a verdict; once it has ended, of any.
     fn fence_in(&self, number: i32) -> Option<Fence> {
@@ -591,15 +596,6 @@ impl<'b> Batch<'b> {
         let no_tool = || Rejection::new(ErrorCode::BadUserInput, "tool", "the template of the task has no such tool");
         self.canvas.tool(&annotation.tool).ok_or_else(no_tool)
     }
-
-    /// A patch names attributes of the tool only: what it names is remembered as written.
-    fn must_have_attributes(&self, tool: &Tool, patch: &Map<String, Value>) -> Result<(), Rejection> {
-        let unknown = patch.keys().find(|name| !tool.attributes.iter().any(|attribute| attribute.name == **name));
-        unknown.map_or(Ok(()), |name| {
-            let message = format!("the tool \"{}\" has no such attribute", tool.name);
-            Err(Rejection::new(ErrorCode::BadUserInput, format!("attributes.{name}"), message))
-        })
-    }
 }
 
 /// How an edit was accepted.
@@ -615,7 +611,8 @@ fn no_such_annotation() -> Rejection {
     Rejection::new(ErrorCode::NotFound, "id", "no such annotation in the session's slot")
 }
 
-fn object(value: Value) -> Result<Map<String, Value>, Rejection> {
+/// The attributes that somebody gave.
+pub(crate) fn object(value: Value) -> Result<Map<String, Value>, Rejection> {
     match canonical(value) {
         Value::Object(entries) => Ok(entries),
         _ => Err(Rejection::new(ErrorCode::BadUserInput, "attributes", "must be a JSON object")),

@@ -5,13 +5,14 @@ use std::time::Duration;
 use crate::{
     backend::{session::SessionError, storage::StorageError},
     domain::{
+        edit::Rejection,
         life_cycle::TransitionError,
         page::PageError,
         permission::Action,
         template::{ContentError, TemplateError},
         words::{ErrorCode, ProjectState},
     },
-    repo::RepoError,
+    repo::{RepoError, annotation::Annotation},
 };
 
 /// The error of every use case. Nothing has happened when one is returned.
@@ -84,6 +85,23 @@ pub enum ServiceError {
         field: String,
         /// What the state is now.
         message: String,
+    },
+    /// As [`ServiceError::Stale`], of an annotation, which comes along.
+    #[error("the annotation was changed since; look at it again")]
+    Outdated {
+        /// Where in the input.
+        field: &'static str,
+        /// What it is now.
+        current: Box<Annotation>,
+    },
+    /// What the rules of edits refuse, outside a save.
+    #[error("{}", .0.message)]
+    Rejected(Rejection),
+    /// Conflicts wait for a decision.
+    #[error("{waiting} conflict(s) of the slot are open; resolve them first")]
+    ConflictOpen {
+        /// How many.
+        waiting: i64,
     },
     /// The project hands out nothing now.
     #[error("the project is {0}; it hands out nothing now")]
@@ -167,7 +185,9 @@ impl ServiceError {
             Self::Transition { .. } => ErrorCode::InvalidTransition,
             Self::LeaseLost { .. } => ErrorCode::LeaseLost,
             Self::Incomplete { .. } => ErrorCode::Incomplete,
-            Self::Stale { .. } => ErrorCode::Stale,
+            Self::Stale { .. } | Self::Outdated { .. } => ErrorCode::Stale,
+            Self::Rejected(rejection) => rejection.code,
+            Self::ConflictOpen { .. } => ErrorCode::ConflictOpen,
             Self::ProjectPaused(_) => ErrorCode::ProjectPaused,
             Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
@@ -187,7 +207,9 @@ impl ServiceError {
             | Self::Incomplete { field, .. }
             | Self::Stale { field, .. } => Some(field),
             Self::LeaseLost { .. } => Some("fence"),
-            Self::ForbiddenAt { field, .. } => Some(field),
+            Self::ForbiddenAt { field, .. } | Self::Outdated { field, .. } => Some(field),
+            Self::Rejected(rejection) => Some(&rejection.field),
+            Self::ConflictOpen { .. } => Some("sessionId"),
             Self::Unauthenticated(_)
             | Self::Forbidden(_)
             | Self::ProjectPaused(_)
@@ -196,6 +218,15 @@ impl ServiceError {
             | Self::Unavailable(_)
             | Self::Undecided(_)
             | Self::Internal(_) => None,
+        }
+    }
+
+    /// The annotation as it is now, where that is why nothing happened.
+    #[must_use]
+    pub fn current(&self) -> Option<&Annotation> {
+        match self {
+            Self::Outdated { current, .. } => Some(current),
+            _ => None,
         }
     }
 

@@ -4,14 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     domain::{
-        ids::{TaskId, UserId},
+        ids::{AnnotationId, TaskId, UserId},
         limits,
-        words::{Kind, OverlapExport, ReviewPolicy, SlotState, TaskState},
+        words::{ConflictExport, Kind, OverlapExport, ReviewPolicy, SlotState, TaskState},
     },
     repo::{
         RepoError, annotation,
         annotation::Live,
         asset::{self, Named},
+        conflict,
         job::Job,
         label,
         project::{self, Project},
@@ -101,11 +102,18 @@ impl Export {
         Ok(runs)
     }
 
-    /// The records of tasks, in order; what has nothing to export is left out.
+    /// What becomes of annotations with an open conflict.
+    #[must_use]
+    pub fn conflicts(&self) -> ConflictExport {
+        self.parameters.conflicts
+    }
+
+    /// The records of tasks, in order; what has nothing to export is left out. With them the number of annotations in what
+    /// is exported that have an open conflict.
     ///
     /// # Errors
     /// [`ServiceError`] of the database.
-    pub async fn records(&self, app: &App, ids: &[TaskId]) -> Result<Vec<Record>, ServiceError> {
+    pub async fn records(&self, app: &App, ids: &[TaskId]) -> Result<(Vec<Record>, u64), ServiceError> {
         let mut tasks = task::find_shown(&app.db, self.project.id, ids).await?;
         tasks.retain(|_, task| match &self.parameters.states {
             Some(states) => states.contains(&task.state),
@@ -124,6 +132,10 @@ impl Export {
         for annotation in annotation::live_of_tasks(&app.db, &wanted).await? {
             annotations.entry((annotation.task, annotation.slot)).or_default().push(annotation);
         }
+        let disputed = self.disputed(app, &tasks, &slots).await?;
+        if self.parameters.conflicts == ConflictExport::Exclude {
+            annotations.values_mut().for_each(|drawn| drawn.retain(|annotation| !disputed.contains(&annotation.id)));
+        }
         let people = self.people(app, &slots, &annotations).await?;
         let mut records = Vec::with_capacity(wanted.len());
         for id in wanted {
@@ -140,7 +152,28 @@ impl Export {
             let results = results.collect();
             records.push(record(task, &assets, results));
         }
-        Ok(records)
+        Ok((records, disputed.len() as u64))
+    }
+
+    /// The annotations with an open conflict in these slots.
+    async fn disputed(
+        &self,
+        app: &App,
+        tasks: &HashMap<TaskId, Task>,
+        slots: &HashMap<TaskId, Vec<Slot>>,
+    ) -> Result<HashSet<AnnotationId>, ServiceError> {
+        let conflicted: Vec<TaskId> =
+            tasks.values().filter(|task| task.open_conflicts > 0).map(|task| task.id).collect();
+        if conflicted.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let mut disputed = HashSet::new();
+        for (task, found) in conflict::disputed(&app.db, &conflicted).await? {
+            let taken =
+                |number: i32| slots.get(&task).is_some_and(|slots| slots.iter().any(|slot| slot.number == number));
+            disputed.extend(found.into_iter().filter(|(number, _)| taken(*number)).map(|(_, id)| id));
+        }
+        Ok(disputed)
     }
 
     async fn people(

@@ -11,7 +11,8 @@ use crate::{
         limits,
         permission::{Action, Standing},
         words::{
-            AssetState, DatasetFormat, JobKind, JobState, JobStep, OverlapExport, PreAnnotationUse, Role, TaskState,
+            AssetState, ConflictExport, DatasetFormat, JobKind, JobState, JobStep, OverlapExport, PreAnnotationUse,
+            Role, TaskState,
         },
     },
     repo::{
@@ -58,6 +59,8 @@ pub struct StartExport {
     pub states: Option<Vec<TaskState>>,
     /// Which results of a task.
     pub overlap: OverlapExport,
+    /// What becomes of annotations with an open conflict.
+    pub conflicts: ConflictExport,
 }
 
 /// The parameters of an import, as its row keeps them: what it began with stays, whatever becomes of the project.
@@ -97,6 +100,8 @@ pub struct ExportParameters {
     pub states: Option<Vec<TaskState>>,
     /// Which results of a task.
     pub overlap: OverlapExport,
+    /// What becomes of annotations with an open conflict.
+    pub conflicts: ConflictExport,
 }
 
 /// What a job's row says it is to do.
@@ -142,8 +147,9 @@ pub async fn start_export(app: &App, viewer: &Viewer, start: StartExport) -> Res
     if let Some(states) = &start.states {
         validate::count("states", states.len(), limits::FILTER_VALUES, "states")?;
     }
-    let StartExport { format, states, overlap, .. } = start;
-    add(txn, viewer, &project, JobKind::Export, &ExportParameters { format, states, overlap }).await
+    let StartExport { format, states, overlap, conflicts, .. } = start;
+    let parameters = ExportParameters { format, states, overlap, conflicts };
+    add(txn, viewer, &project, JobKind::Export, &parameters).await
 }
 
 async fn open(app: &App, viewer: &Viewer, id: ProjectId) -> Result<(Txn, Project), ServiceError> {

@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// Pauses a session or goes on, by compare-and-swap: of many at once with the same expected revision one succeeds. While it
-/// is PAUSED edits are refused and the lease runs for [`limits::PAUSE_SECONDS`] without a sign of life.
+/// is PAUSED edits are refused and the lease runs for [`limits::PAUSE_SECONDS`] without a sign of life; the pause of somebody
+/// who joined leaves the lease as it is.
 ///
 /// # Errors
 /// As of [`lease::heartbeat`]; [`ServiceError::Stale`] when the revision is another by now; [`ServiceError::Invalid`] for
@@ -35,10 +36,13 @@ pub async fn set_state(
     };
     let (txn, session, locked) = lease::hold(app, viewer, id, fence).await?;
     let seconds = match to {
-        SoftState::Active => i64::from(locked.project.lease_seconds),
-        SoftState::Paused => limits::PAUSE_SECONDS,
+        SoftState::Active => Some(i64::from(locked.project.lease_seconds)),
+        // The lease of somebody else's work is not cut short by who only looks up from it.
+        SoftState::Paused => locked.is_of_holder(&session).then_some(limits::PAUSE_SECONDS),
     };
-    lease::extend(&txn, &session, seconds).await?;
+    if let Some(seconds) = seconds {
+        lease::extend(&txn, &session, seconds).await?;
+    }
     // Before the commit: when the swap fails nothing has happened, and when the commit fails the state was only soft.
     if let Change::Stale(now) = app.sessions.change(key(&session), to, expected_revision).await? {
         let message = format!("the session is {} in revision {} by now", SessionState::from(now.state), now.revision);

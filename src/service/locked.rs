@@ -87,6 +87,15 @@ impl Locked {
         }
     }
 
+    /// Whether the session is of who holds the slot, or claimed the review: others joined them.
+    pub(crate) fn is_of_holder(&self, session: &Session) -> bool {
+        match session.role {
+            SessionRole::Holder => true,
+            SessionRole::Collaborator => false,
+            SessionRole::Reviewer => self.task.reviewer == Some(session.user),
+        }
+    }
+
     /// When a lease or a review that begins or is renewed now runs out.
     pub(crate) fn lease_end(&self) -> DateTime<Utc> {
         self.now + TimeDelta::seconds(i64::from(self.project.lease_seconds))

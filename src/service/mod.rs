@@ -7,6 +7,7 @@ pub mod asset;
 mod asset_facts;
 mod canvas;
 pub mod claim;
+pub mod conflict;
 pub mod demo;
 mod edit_batch;
 mod error;
@@ -15,6 +16,7 @@ pub mod export;
 pub mod identity;
 pub mod import;
 pub mod job;
+pub mod join;
 pub mod labeling_session;
 pub mod lease;
 mod locked;
@@ -35,6 +37,7 @@ pub mod turn;
 pub mod upkeep;
 pub mod user;
 mod validate;
+mod vector_epoch;
 
 use std::sync::Arc;
 

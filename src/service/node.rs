@@ -9,6 +9,7 @@ use crate::{
         annotation::{self, Annotation},
         asset::{self, Asset},
         assignment::{self, Assignment},
+        conflict::{self, Conflict},
         job::{self, Job},
         project::{self, Project},
         review::{self, Review},
@@ -46,6 +47,8 @@ pub enum Node {
     Annotation(Annotation),
     /// A slot's work at some version.
     Snapshot(Snapshot),
+    /// An edit kept beside the current state.
+    Conflict(Conflict),
     /// An import or an export of a project that the viewer manages.
     Job(Job),
 }
@@ -111,6 +114,11 @@ pub async fn find_all(app: &App, viewer: &Viewer, ids: &[AnyId]) -> Result<HashM
     if !snapshots.is_empty() {
         let rows = snapshot::find_visible(db, scope, &snapshots).await?;
         found.extend(rows.into_iter().map(|row| (AnyId::SnapshotId(row.id), Node::Snapshot(row))));
+    }
+    let conflicts = of_kind(ids, |id| if let AnyId::ConflictId(id) = id { Some(id) } else { None });
+    if !conflicts.is_empty() {
+        let rows = conflict::find_visible(db, scope, &conflicts).await?;
+        found.extend(rows.into_iter().map(|row| (AnyId::ConflictId(row.id), Node::Conflict(row))));
     }
     let jobs = of_kind(ids, |id| if let AnyId::JobId(id) = id { Some(id) } else { None });
     if !jobs.is_empty() {

@@ -18,7 +18,7 @@ use crate::{
     service::{
         App, ServiceError, Viewer,
         claim::{self, Attempt, Attempts, Claim, Claimed, Screen},
-        lease,
+        conflict, lease,
         locked::{Change, Locked, between},
         snapshot,
         turn::check_reason,
@@ -65,10 +65,7 @@ async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Attempt,
         if locked.task.reviewer == Some(viewer.user.id) {
             return claim::open_another(txn, viewer, &locked.task, screen(locked), request_id).await;
         }
-        if queue::has_worked(&txn, locked.task.id, viewer.user.id).await? {
-            let message = "you worked on it in this round; somebody else reviews it";
-            return Err(ServiceError::ForbiddenAt { field: "taskId", message });
-        }
+        must_be_of_others(&txn, viewer, locked).await?;
     }
     if desk.project.state != ProjectState::Active {
         return Ok(Attempt::Done(Err(NoTaskReason::ProjectPaused)));
@@ -105,8 +102,20 @@ async fn try_claim(app: &App, viewer: &Viewer, claim: &Claim) -> Result<Attempt,
     Ok(Attempt::Done(Ok(opened)))
 }
 
+/// Nobody reviews what they worked on in its round, as its holder or beside one.
+///
+/// # Errors
+/// [`ServiceError::ForbiddenAt`] then.
+pub(crate) async fn must_be_of_others(txn: &Txn, viewer: &Viewer, locked: &Locked) -> Result<(), ServiceError> {
+    if queue::has_worked(txn, locked.task.id, viewer.user.id).await? {
+        let message = "you worked on it in this round; somebody else reviews it";
+        return Err(ServiceError::ForbiddenAt { field: "taskId", message });
+    }
+    Ok(())
+}
+
 /// A review is of one slot when only one waits for a verdict.
-fn screen(locked: &Locked) -> Screen {
+pub(crate) fn screen(locked: &Locked) -> Screen {
     let mut waiting = locked.slots.iter().filter(|slot| slot.state == SlotState::Submitted).map(|slot| slot.number);
     let slot = waiting.next().filter(|_| waiting.next().is_none());
     Screen { slot, role: SessionRole::Reviewer, fence: locked.task.review_epoch }
@@ -131,8 +140,8 @@ pub struct Judgement {
 /// work was rejected. The same judgement repeated under its fence gives the same answer.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`], [`ServiceError::Forbidden`], [`ServiceError::LeaseLost`], [`ServiceError::Invalid`],
-/// [`ServiceError::Transition`] when the slot waits for no verdict, or in an archived project.
+/// [`ServiceError::NotFound`], [`ServiceError::Forbidden`] also for who only joined, [`ServiceError::LeaseLost`],
+/// [`ServiceError::Invalid`], [`ServiceError::Transition`] when the slot waits for no verdict, or in an archived project.
 #[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, session.id = %judgement.session))]
 pub async fn judge(app: &App, viewer: &Viewer, judgement: Judgement) -> Result<(Task, Vec<Review>), ServiceError> {
     let comment = judgement.comment.as_deref().map(|comment| check_reason("comment", comment)).transpose()?;
@@ -145,7 +154,14 @@ pub async fn judge(app: &App, viewer: &Viewer, judgement: Judgement) -> Result<(
     }
     validate::must_be_open(&locked.project, "sessionId")?;
     lease::must_hold(&session, judgement.fence, &locked)?;
+    if !locked.is_of_holder(&session) {
+        return Err(ServiceError::Forbidden("only who claimed the review judges"));
+    }
     let judged = waiting(&locked, judgement.slot)?;
+    if judgement.verdict == ReviewVerdict::Accept {
+        let slots: Vec<i32> = judged.iter().map(|index| locked.slots[*index].number).collect();
+        conflict::must_be_resolved(&txn, &locked, &slots, |open| open.late + open.others).await?;
+    }
     let before = locked.slots.clone();
     let mut change = Change::of(locked, Some(viewer.user.id));
     for index in &judged {

@@ -10,26 +10,27 @@ use crate::{
         limits,
         permission::Action,
         text,
-        words::{AssignmentState, SessionRole, SlotState, SnapshotReason, TaskState},
+        words::{AssignmentState, ReviewPolicy, SessionRole, SlotState, SnapshotReason, TaskState},
     },
     repo::{
         RepoError, Txn, assignment,
+        conflict::OpenIn,
         session::Session,
         snapshot::{self as snapshot_repo, Snapshot},
         task::Task,
     },
     service::{
-        App, ServiceError, Viewer, labeling_session, lease,
+        App, ServiceError, Viewer, conflict, labeling_session, lease,
         locked::{Change, Locked},
         snapshot,
         validate::{self, must},
     },
 };
 
-/// Hands the slot in. Takes its holder, with every required tool used.
+/// Hands the slot in. Takes its holder, with every required tool used and no conflict open.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`], [`ServiceError::LeaseLost`], [`ServiceError::Incomplete`], [`ServiceError::Forbidden`] for
+/// [`ServiceError::NotFound`], [`ServiceError::LeaseLost`], [`ServiceError::Incomplete`], [`ServiceError::ConflictOpen`], [`ServiceError::Forbidden`] for
 /// who only joined, [`ServiceError::Transition`] in an archived project.
 #[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, session.id = %id))]
 pub async fn submit(app: &App, viewer: &Viewer, id: SessionId, fence: i32) -> Result<(Task, Snapshot), ServiceError> {
@@ -41,6 +42,10 @@ pub async fn submit(app: &App, viewer: &Viewer, id: SessionId, fence: i32) -> Re
     }
     let (index, number) = must_be_held(&session, fence, &locked)?;
     snapshot::must_be_complete(app, &txn, &locked, number).await?;
+    // What came late is for the reviewer; where nobody reviews, it is for whoever hands in.
+    let has_review = locked.project.review == ReviewPolicy::Required;
+    let counts = |open: OpenIn| if has_review { open.others } else { open.others + open.late };
+    conflict::must_be_resolved(&txn, &locked, &[number], counts).await?;
     let mut change = Change::of(locked, Some(viewer.user.id));
     change.apply(Event::Submitted(index))?;
     let written = change.write(&txn).await?;
@@ -106,7 +111,7 @@ async fn release_review(
     }
     validate::must_be_open(&locked.project, "sessionId")?;
     lease::must_hold(session, fence, &locked)?;
-    if locked.task.reviewer != Some(viewer.user.id) {
+    if !locked.is_of_holder(session) {
         return Err(ServiceError::Forbidden("only who claimed the review gives it back"));
     }
     let mut change = Change::of(locked, Some(viewer.user.id));

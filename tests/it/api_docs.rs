@@ -84,6 +84,11 @@ async fn the_documents_of_the_loop_work_as_they_stand(database: Database) {
     let mut again = Operations::read(LOOP);
     assert_eq!(outcomes(&again.play("Save", &ana, variables).await), vec![(json!("APPLIED"), json!(true)); 4]);
 
+    project.set(json!({ "collaboration": "SHARED" })).await;
+    let ben = project.member(&app, "ben", "ANNOTATOR").await;
+    let joined = operations.play("Join", &ben, task.clone()).await.get("joinTask.session").clone();
+    assert_eq!((&joined["role"], &joined["fence"]), (&json!("COLLABORATOR"), &session["fence"]));
+
     let submitted = operations.play("Submit", &ana, fenced(&session)).await;
     assert_eq!(submitted.text("submitTask.task.state"), "SUBMITTED");
     let back = operations.play("Withdraw", &ana, task.clone()).await.get("withdrawSubmission.session").clone();

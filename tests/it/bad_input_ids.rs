@@ -251,6 +251,13 @@ const PLACES: &[(&str, &str, &str, Unknown, &str)] = &[
         "mutation($id: ID!) { submitTask(input: { sessionId: $id, fence: 1 }) { task { id } } }",
     ),
     (
+        "joinTask.taskId",
+        "taskId",
+        "task",
+        NOT_FOUND,
+        "mutation($id: ID!) { joinTask(input: { taskId: $id, slot: 1 }) { session { id } } }",
+    ),
+    (
         "withdrawSubmission.taskId",
         "taskId",
         "task",

@@ -38,8 +38,11 @@ const OF_MANAGERS: [(&str, &str, &str); 13] = [
 
 /// Mutations of reviewers and of annotators, as above.
 const OF_REVIEWERS: [(&str, &str, &str); 1] = [("claimReview", "projectId", "session { id }")];
-const OF_ANNOTATORS: [(&str, &str, &str); 2] =
-    [("claimTask", "projectId", "session { id }"), ("withdrawSubmission", "taskId", "session { id }")];
+const OF_ANNOTATORS: [(&str, &str, &str); 3] = [
+    ("claimTask", "projectId", "session { id }"),
+    ("joinTask", "taskId", "session { id }"),
+    ("withdrawSubmission", "taskId", "session { id }"),
+];
 
 /// Mutations of the admins of the server.
 const OF_ADMINS: [(&str, &str); 3] =
@@ -119,6 +122,7 @@ impl Scene {
             "cancelJob": { "jobId": job },
             "reopenTask": { "taskId": closed, "reason": "another look" },
             "claimTask": { "projectId": project.id },
+            "joinTask": { "taskId": task },
             "withdrawSubmission": { "taskId": to_withdraw },
             "claimReview": { "projectId": project.id },
             "saveAnnotations": own.with(json!({ "edits": [span(&new_annotation(), 0, "cell")] })),

@@ -65,6 +65,7 @@ mod snapshots;
 mod sqlite_writers;
 mod statement_counts;
 mod task_concurrency;
+mod task_joining;
 mod task_list;
 mod tenant_isolation;
 mod typescript_client;
@@ -138,6 +139,7 @@ fn main() -> ExitCode {
         sqlite_writers::trials(),
         statement_counts::trials(),
         task_concurrency::trials(),
+        task_joining::trials(),
         task_list::trials(),
         tenant_isolation::trials(),
         typescript_client::trials(),

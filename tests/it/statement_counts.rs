@@ -348,6 +348,13 @@ async fn statements_of_claiming_and_handing_in_are_few(database: Database) {
     let handed_in = "task { id state } snapshot { id version reason }";
     for (case, most, field, input, selection) in [
         ("heartbeat", 4, "heartbeat", submitted.input(), "expiresAt"),
+        (
+            "joinTask",
+            8,
+            "joinTask",
+            json!({ "taskId": tasks[0] }),
+            "session { id fence actor slot { number } task { id } }",
+        ),
         ("setSessionState", 8, "setSessionState", active, "session { id }"),
         ("submitTask", 10, "submitTask", submitted.input(), handed_in),
         ("submitTask, again", 10, "submitTask", submitted.input(), handed_in),

@@ -103,6 +103,7 @@ CREATE INDEX assignment_annotator ON assignment (annotator_id, task_id);
 
 -- One open screen. A row never expires for saving by its user; its end only ends presence and pause. Whether its work goes
 -- on is not stored: it does while its fence holds. `request_id` makes the claim that opened it repeatable.
+-- `saved_round` is the round of the task into which its user saved beside the holder: who did does not review that round.
 CREATE TABLE labeling_session (
   id uuid PRIMARY KEY,
   task_id uuid NOT NULL REFERENCES task (id) ON DELETE CASCADE,
@@ -113,13 +114,16 @@ CREATE TABLE labeling_session (
   role text NOT NULL CONSTRAINT labeling_session_role CHECK (role IN ('HOLDER', 'COLLABORATOR', 'REVIEWER')),
   fence integer NOT NULL,
   request_id text,
+  saved_round integer,
   created_at timestamptz NOT NULL,
   expires_at timestamptz NOT NULL,
   UNIQUE (task_id, actor),
   UNIQUE (user_id, request_id)
 );
 CREATE INDEX labeling_session_fence ON labeling_session (task_id, user_id, fence);
-CREATE INDEX labeling_session_joined ON labeling_session (user_id, expires_at) WHERE role = 'COLLABORATOR';
+-- What one person may have joined: beside a holder, and in reviews, where whose it is stands at the task.
+CREATE INDEX labeling_session_joined ON labeling_session (user_id, expires_at) WHERE role <> 'HOLDER';
+CREATE INDEX labeling_session_saved ON labeling_session (user_id, task_id, saved_round) WHERE saved_round IS NOT NULL;
 CREATE INDEX labeling_session_request ON labeling_session (created_at) WHERE request_id IS NOT NULL;
 
 CREATE TABLE review (

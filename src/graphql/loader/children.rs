@@ -18,6 +18,7 @@ use crate::{
         annotation::{self, Annotation, AnnotationFilter},
         asset::{self, Asset, PlacedAsset},
         assignment::{self, Assignment},
+        conflict::{self, Conflict},
         job::{self, Job},
         member::{self, Member},
         revision::{self, Revision},
@@ -117,6 +118,31 @@ impl Loader<SnapshotsOf> for Batches {
     }
 }
 
+/// A page of the open conflicts of a task that the viewer sees.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct OpenConflictsOfTask(pub(in crate::graphql) TaskId, pub(in crate::graphql) Page<Uuid>);
+
+impl Loader<OpenConflictsOfTask> for Batches {
+    type Value = Slice<Conflict>;
+    type Error = ApiError;
+
+    async fn load(
+        &self,
+        keys: &[OpenConflictsOfTask],
+    ) -> Result<HashMap<OpenConflictsOfTask, Slice<Conflict>>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let mut found = HashMap::with_capacity(keys.len());
+        for (page, tasks) in grouped(keys, |key| (key.1.clone(), key.0)) {
+            let mut slices = conflict::pages(&self.app.db, viewer.scope(), &tasks, &page).await?;
+            for task in tasks {
+                let slice = slices.remove(&task).unwrap_or_else(|| Slice::cut(Vec::new(), &page));
+                found.insert(OpenConflictsOfTask(task, page.clone()), slice);
+            }
+        }
+        Ok(found)
+    }
+}
+
 /// A list below a parent.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::graphql) enum Children {
@@ -138,6 +164,8 @@ pub(in crate::graphql) enum Children {
     Revisions(AnnotationId),
     /// Snapshots of a task.
     Snapshots(TaskId),
+    /// Open conflicts of a task.
+    OpenConflicts(TaskId),
 }
 
 /// The length of a list, up to the counting limit.
@@ -151,7 +179,7 @@ impl Loader<CountOf> for Batches {
     async fn load(&self, keys: &[CountOf]) -> Result<HashMap<CountOf, Option<u64>>, ApiError> {
         let (mut members, mut templates, mut assets, mut task_assets) = (vec![], vec![], vec![], vec![]);
         let (mut assignments, mut jobs) = (vec![], vec![]);
-        let (mut annotations, mut revisions, mut snapshots) = (vec![], vec![], vec![]);
+        let (mut annotations, mut revisions, mut snapshots, mut conflicts) = (vec![], vec![], vec![], vec![]);
         for CountOf(children) in keys {
             match children {
                 Children::Members(project) => members.push(*project),
@@ -163,6 +191,7 @@ impl Loader<CountOf> for Batches {
                 Children::Annotations(task, filter) => annotations.push((*filter, *task)),
                 Children::Revisions(annotation) => revisions.push(*annotation),
                 Children::Snapshots(task) => snapshots.push(*task),
+                Children::OpenConflicts(task) => conflicts.push(*task),
             }
         }
         let db = &self.app.db;
@@ -188,6 +217,8 @@ impl Loader<CountOf> for Batches {
         }
         let snapshots = snapshot::counts(db, viewer.scope(), &snapshots).await?;
         found.extend(snapshots.into_iter().map(|(id, count)| (CountOf(Children::Snapshots(id)), count)));
+        let conflicts = conflict::counts(db, viewer.scope(), &conflicts).await?;
+        found.extend(conflicts.into_iter().map(|(id, count)| (CountOf(Children::OpenConflicts(id)), count)));
         Ok(found)
     }
 }

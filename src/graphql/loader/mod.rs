@@ -12,9 +12,12 @@ use std::{collections::HashMap, hash::Hash, sync::Arc, time::Duration};
 use async_graphql::dataloader::{DataLoader, Loader};
 pub(super) use children::{
     AnnotationsOf, AssetsOfProject, AssetsOfTask, AssignmentsOfTask, Children, CountOf, JobsOfProject,
-    MembersOfProject, RevisionsOf, SnapshotsOf, TemplatesOfProject,
+    MembersOfProject, OpenConflictsOfTask, RevisionsOf, SnapshotsOf, TemplatesOfProject,
 };
-pub(super) use rows::{AsOf, CountersOf, CurrentTemplate, EmailOf, PayloadOf, ReviewsOf, RoleIn, SlotsOf, StatsOf};
+pub(super) use rows::{
+    AnnotationNow, AsOf, CountersOf, CurrentTemplate, EmailOf, OpenConflictsOf, PayloadOf, ReviewsOf, RoleIn, SlotsOf,
+    StatsOf,
+};
 pub(super) use standstill::Waiting;
 
 use crate::{

@@ -6,13 +6,14 @@ use async_graphql::dataloader::Loader;
 
 use crate::{
     domain::{
-        ids::{AnnotationId, AnyId, AssetId, ProjectId, ReviewId, SnapshotId, TaskId, TemplateId, UserId},
+        ids::{AnnotationId, AnyId, AssetId, ConflictId, ProjectId, ReviewId, SnapshotId, TaskId, TemplateId, UserId},
         words::Role,
     },
     graphql::{error::ApiError, loader::Batches},
     repo::{
-        annotation::Annotation,
+        annotation::{self, Annotation},
         asset::{self, Asset},
+        conflict::{self, Conflict},
         event::{self, Counts},
         member,
         project::{self, Project},
@@ -159,6 +160,49 @@ impl Loader<AsOf> for Batches {
         let names: Vec<_> = keys.iter().map(|AsOf(id, revision)| (*id, *revision)).collect();
         let found = revision::find_as_of(&self.app.db, &names).await?;
         Ok(found.into_iter().map(|((id, revision), annotation)| (AsOf(id, revision), annotation)).collect())
+    }
+}
+
+/// An annotation whose conflict the viewer sees.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct AnnotationNow(pub(in crate::graphql) AnnotationId);
+
+impl Loader<AnnotationNow> for Batches {
+    type Value = Annotation;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[AnnotationNow]) -> Result<HashMap<AnnotationNow, Annotation>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = annotation::find_visible(&self.app.db, viewer.scope(), &ids).await?;
+        Ok(found.into_iter().map(|annotation| (AnnotationNow(annotation.id), annotation)).collect())
+    }
+}
+
+/// The open conflicts of an annotation that the viewer sees.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::graphql) struct OpenConflictsOf(pub(in crate::graphql) AnnotationId);
+
+impl Loader<OpenConflictsOf> for Batches {
+    type Value = Vec<Conflict>;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[OpenConflictsOf]) -> Result<HashMap<OpenConflictsOf, Vec<Conflict>>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = conflict::open_of_visible(&self.app.db, viewer.scope(), &ids).await?;
+        Ok(found.into_iter().map(|(id, conflicts)| (OpenConflictsOf(id), conflicts)).collect())
+    }
+}
+
+impl Loader<ConflictId> for Batches {
+    type Value = Conflict;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[ConflictId]) -> Result<HashMap<ConflictId, Conflict>, ApiError> {
+        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let found = conflict::find_visible(&self.app.db, viewer.scope(), keys).await?;
+        Ok(found.into_iter().map(|conflict| (conflict.id, conflict)).collect())
     }
 }
 

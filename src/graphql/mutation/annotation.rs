@@ -1,14 +1,16 @@
 //! Saving annotations.
 
-use async_graphql::{Context, ID, InputObject, Object, OneofObject, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, InputObject, Object, OneofObject, SimpleObject};
 use serde_json::Value;
 
 use crate::{
+    domain::ids::ConflictId,
     graphql::{
         context::{Ctx, id},
         error::ApiError,
         types::{
             annotation::Annotation,
+            conflict::Conflict,
             geometry::GeometryInput,
             scalars::VersionVector,
             task::Task,
@@ -108,14 +110,15 @@ struct SaveAnnotationsPayload {
 
 /// What became of one edit. A rejected one has changed nothing, and the others of its batch went on.
 #[derive(SimpleObject)]
-struct EditResult {
+#[graphql(complex)]
+pub(super) struct EditResult {
     /// The annotation.
     annotation_id: ID,
     /// What became of the edit.
     outcome: EditOutcome,
     /// Whether it had been accepted before: this is its outcome of then.
     repeated: bool,
-    /// What others changed since your base.
+    /// MERGED: what others changed since your base. CONFLICT: what it is about, the fields that overlap or that you wrote.
     fields: Vec<String>,
     /// Why it was rejected.
     code: Option<ErrorCode>,
@@ -125,6 +128,18 @@ struct EditResult {
     message: Option<String>,
     /// The annotation after the whole save; null when there is none in your slot.
     annotation: Option<Annotation>,
+    #[graphql(skip)]
+    waits_as: Option<ConflictId>,
+}
+
+#[ComplexObject]
+impl EditResult {
+    /// CONFLICT: the edit as it waits for a person, with your other edits of the annotation that wait; null when you do not
+    /// see the slot any more.
+    async fn conflict(&self, ctx: &Context<'_>) -> Result<Option<Conflict>, ApiError> {
+        let Some(id) = self.waits_as else { return Ok(None) };
+        Ok(ctx.loaders().find(id).await?.map(Conflict))
+    }
 }
 
 impl From<annotation::EditResult> for EditResult {
@@ -137,11 +152,12 @@ impl From<annotation::EditResult> for EditResult {
             annotation_id: result.id.to_string().into(),
             outcome: result.outcome.into(),
             repeated: result.repeated,
-            fields: Vec::new(),
+            fields: result.fields.iter().map(ToString::to_string).collect(),
             code,
             field,
             message,
             annotation: result.annotation.map(Annotation),
+            waits_as: result.conflict,
         }
     }
 }
@@ -181,8 +197,9 @@ impl AnnotationEditInput {
 #[Object]
 impl AnnotationMutation {
     /// Saves edits under your session's fence; it renews the lease, too. Each edit has its own outcome: a fault of one is
-    /// data, with a code and a field. Codes of the whole: `NOT_FOUND` (no session of yours), `FORBIDDEN`, `LEASE_LOST`,
-    /// `INVALID_TRANSITION`, `BAD_USER_INPUT`, `LIMIT_EXCEEDED`.
+    /// data, with a code and a field. Edits that come after the lease has ended are kept as conflicts, unless the slot's
+    /// work is final. Codes of the whole: `NOT_FOUND` (no session of yours), `FORBIDDEN`, `LEASE_LOST` (not the session's
+    /// fence), `INVALID_TRANSITION`, `BAD_USER_INPUT`, `LIMIT_EXCEEDED`.
     async fn save_annotations(
         &self,
         ctx: &Context<'_>,

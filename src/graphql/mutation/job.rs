@@ -8,7 +8,7 @@ use crate::{
         error::ApiError,
         types::{
             job::Job,
-            words::{DatasetFormat, OverlapExport, PreAnnotationUse, TaskState},
+            words::{ConflictExport, DatasetFormat, OverlapExport, PreAnnotationUse, TaskState},
         },
     },
     service::job,
@@ -53,6 +53,8 @@ struct StartExportInput {
     format: DatasetFormat,
     /// Only tasks in these states; all but ARCHIVED when absent.
     states: Option<Vec<TaskState>>,
+    /// What becomes of annotations with an open conflict; CURRENT when absent. The job's message says how many there are.
+    conflicts: Option<ConflictExport>,
     /// What else is to be said.
     options: Option<FormatOptionsInput>,
 }
@@ -111,6 +113,7 @@ impl JobMutation {
             format: input.format.into(),
             states: input.states.map(|states| states.into_iter().map(Into::into).collect()),
             overlap: overlap.into(),
+            conflicts: input.conflicts.unwrap_or(ConflictExport::Current).into(),
         };
         Ok(StartExportPayload { job: Job(job::start_export(ctx.app(), ctx.viewer()?, start).await?) })
     }

@@ -15,7 +15,7 @@ use crate::{
             words::{NoTaskReason, SessionState},
         },
     },
-    service::{claim, labeling_session, lease, turn},
+    service::{claim, join, labeling_session, lease, turn},
 };
 
 #[derive(Default)]
@@ -50,6 +50,22 @@ struct ClaimTaskPayload {
     session: Option<LabelingSession>,
     /// Why there is none.
     reason: Option<NoTaskReason>,
+}
+
+/// Asks to work beside somebody.
+#[derive(InputObject)]
+struct JoinTaskInput {
+    /// The task.
+    task_id: ID,
+    /// The slot's number; when absent the one that is held, in a review all that wait for a verdict.
+    slot: Option<i32>,
+}
+
+/// You are in.
+#[derive(SimpleObject)]
+struct JoinTaskPayload {
+    /// Your session, with an actor of its own, under the fence of whoever holds the slot or the review.
+    session: LabelingSession,
 }
 
 /// A sign of life.
@@ -187,6 +203,16 @@ impl LabelingMutation {
         Ok(ClaimTaskPayload { session: session.map(LabelingSession), reason: reason.map(Into::into) })
     }
 
+    /// Opens a session on a slot that somebody else holds, in a SHARED project; annotators. On a task in review: in that
+    /// review, in any project; reviewers, who did not work on the task in its round. You save and keep the lease running as
+    /// they do; only they hand in, skip, give back and judge. What you hold yourself you get one more session of. Codes:
+    /// `NOT_FOUND`, `FORBIDDEN`, `BAD_USER_INPUT`, `INVALID_TRANSITION` (nobody holds it; claim it), `LIMIT_EXCEEDED`.
+    async fn join_task(&self, ctx: &Context<'_>, input: JoinTaskInput) -> Result<JoinTaskPayload, ApiError> {
+        let task = id("taskId", &input.task_id)?;
+        let session = join::join(ctx.app(), ctx.viewer()?, task, input.slot).await?;
+        Ok(JoinTaskPayload { session: LabelingSession(session) })
+    }
+
     /// Keeps the lease, or the review, running for its whole time from now; while the session is PAUSED it runs on as it is.
     /// A lease that ran out and was taken by nobody goes on. Codes: `NOT_FOUND`, `FORBIDDEN`, `LEASE_LOST`.
     async fn heartbeat(&self, ctx: &Context<'_>, input: HeartbeatInput) -> Result<HeartbeatPayload, ApiError> {
@@ -196,7 +222,8 @@ impl LabelingMutation {
     }
 
     /// Pauses your session, or goes on: edits are refused while it is PAUSED, and the lease runs 15 minutes without a
-    /// heartbeat. Codes: `NOT_FOUND`, `FORBIDDEN`, `LEASE_LOST`, `STALE` (another revision by now), `BAD_USER_INPUT`.
+    /// heartbeat; a lease that you joined is left as it is. Codes: `NOT_FOUND`, `FORBIDDEN`, `LEASE_LOST`, `STALE` (another
+    /// revision by now), `BAD_USER_INPUT`.
     async fn set_session_state(
         &self,
         ctx: &Context<'_>,

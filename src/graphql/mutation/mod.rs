@@ -2,6 +2,7 @@
 
 mod annotation;
 mod asset;
+mod conflict;
 mod identity;
 mod job;
 mod labeling;
@@ -21,5 +22,6 @@ pub(super) struct Mutation(
     labeling::LabelingMutation,
     review::ReviewMutation,
     annotation::AnnotationMutation,
+    conflict::ConflictMutation,
     job::JobMutation,
 );

@@ -57,7 +57,8 @@ struct UpdateProjectInput {
     state: Option<ProjectState>,
     /// Whether submitted work is reviewed.
     review: Option<ReviewPolicy>,
-    /// Whether leased tasks may be joined.
+    /// Whether leased tasks may be joined; SHARED takes an overlap of 1. Back to EXCLUSIVE: who has joined a task works on
+    /// until its lease ends, and nobody joins any more.
     collaboration: Option<CollaborationMode>,
     /// How long new leases run without a sign of life, from 10 to 86,400 s.
     lease_seconds: Option<i32>,

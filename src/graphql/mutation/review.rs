@@ -94,9 +94,9 @@ impl ReviewMutation {
         Ok(ClaimReviewPayload { session: session.map(LabelingSession), reason: reason.map(Into::into) })
     }
 
-    /// Judges a slot, or all that wait for a verdict. After the last verdict the task is ACCEPTED, or goes back to those
-    /// whose work was rejected. The same judgement sent again gives the same answer. Codes: `NOT_FOUND`, `FORBIDDEN`,
-    /// `LEASE_LOST`, `BAD_USER_INPUT`, `INVALID_TRANSITION`.
+    /// Judges a slot, or all that wait for a verdict; takes who claimed the review, not who joined it. After the last verdict
+    /// the task is ACCEPTED, or goes back to those whose work was rejected. The same judgement sent again gives the same
+    /// answer. Codes: `NOT_FOUND`, `FORBIDDEN`, `LEASE_LOST`, `BAD_USER_INPUT`, `INVALID_TRANSITION`.
     async fn review_task(&self, ctx: &Context<'_>, input: ReviewTaskInput) -> Result<ReviewTaskPayload, ApiError> {
         let judgement = review::Judgement {
             session: id("sessionId", &input.session_id)?,

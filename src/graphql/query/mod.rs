@@ -14,6 +14,7 @@ use crate::{
         context::{Ctx, id},
         error::ApiError,
         types::{
+            conflict::Conflict,
             connection::{Page, Total, arguments, connection, list},
             event::EventPage,
             kind::AnnotationKindInfo,
@@ -22,7 +23,7 @@ use crate::{
             scalars::EventCursor,
             task::{Task, TaskFilter, storable},
             user::User,
-            words::TaskOrder,
+            words::{ConflictState, TaskOrder},
         },
     },
     kind,
@@ -31,7 +32,7 @@ use crate::{
         task_list::{self, TaskPage},
         user as user_repo,
     },
-    service::{ServiceError, event, project},
+    service::{ServiceError, conflict, event, project},
 };
 
 /// Reading.
@@ -132,6 +133,26 @@ impl Query {
         filter.own_slots_of = standing.is_blind(project.overlap).then_some(viewer.user.id);
         let slice = task_list::page(&ctx.app().db, project.id, &filter, &page).await?;
         Ok(task_connection(slice, &page, Total::Tasks(project.id, Box::new(filter))))
+    }
+
+    /// The conflicts of a project that you see, oldest first: those in a state, or all. With overlap above 1 annotators see
+    /// those of their own slots.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field")]
+    async fn conflicts(
+        &self,
+        ctx: &Context<'_>,
+        project_id: ID,
+        #[graphql(desc = "OPEN: those that wait for a person.")] state: Option<ConflictState>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Conflict>, ApiError> {
+        let page = arguments(first, after, last, before).parse(list::CONFLICTS)?;
+        let (project, state) = (id("projectId", &project_id)?, state.map(Into::into));
+        let slice = conflict::page(ctx.app(), ctx.viewer()?, project, state, &page).await?;
+        let total = Total::Conflicts(project, state);
+        Ok(connection(list::CONFLICTS, slice, total, |conflict| conflict.id.0, Conflict))
     }
 
     /// The kinds of annotation this server knows, with the JSON Schema of their geometry.

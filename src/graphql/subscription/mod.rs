@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, Subscription};
 use futures::{StreamExt, stream::BoxStream};
 
 use crate::{
+    domain::words,
     graphql::{
         context::{Ctx, id},
         error::ApiError,
@@ -39,17 +40,26 @@ impl Subscription {
         types: Option<Vec<EventType>>,
         after: Option<EventCursor>,
     ) -> Result<BoxStream<'static, Result<Event, ApiError>>, ApiError> {
-        let (app, viewer) = (ctx.shared_app(), ctx.viewer()?.clone());
-        let project = id("projectId", &project_id)?;
-        let follow = Follow {
-            project,
+        let wanted = Follow {
+            project: id("projectId", &project_id)?,
             task: task_id.map(|task| id("taskId", &task)).transpose()?,
             types: types.map(|types| types.into_iter().map(Into::into).collect()),
             after: after.map(|cursor| cursor.parse_at("after")).transpose()?,
         };
-        let told = event::follow(app.clone(), viewer, follow).await?;
-        let event = move |told| Event::told(project, app.db.clock().process_now(), told);
-        Ok(told.map(move |told| Ok(event(told?))).boxed())
+        follow(ctx, wanted).await
+    }
+
+    /// Conflicts of a project as they are raised and decided; `after` and the rest as with `taskEvents`. Codes: as of
+    /// `taskEvents`.
+    async fn conflict_events(
+        &self,
+        ctx: &Context<'_>,
+        project_id: ID,
+        after: Option<EventCursor>,
+    ) -> Result<BoxStream<'static, Result<Event, ApiError>>, ApiError> {
+        let types = vec![words::EventType::ConflictRaised, words::EventType::ConflictResolved];
+        let after = after.map(|cursor| cursor.parse_at("after")).transpose()?;
+        follow(ctx, Follow { project: id("projectId", &project_id)?, task: None, types: Some(types), after }).await
     }
 
     /// How a job stands, now and whenever that changes; completes once it has ended. Managers. Codes: `UNAUTHENTICATED`,
@@ -63,4 +73,11 @@ impl Subscription {
         let jobs = job::follow(app, viewer, id("jobId", &job_id)?).await?;
         Ok(jobs.map(|job| Ok(Job(job?))).boxed())
     }
+}
+
+async fn follow(ctx: &Context<'_>, wanted: Follow) -> Result<BoxStream<'static, Result<Event, ApiError>>, ApiError> {
+    let (app, viewer, project) = (ctx.shared_app(), ctx.viewer()?.clone(), wanted.project);
+    let told = event::follow(app.clone(), viewer, wanted).await?;
+    let event = move |told| Event::told(project, app.db.clock().process_now(), told);
+    Ok(told.map(move |told| Ok(event(told?))).boxed())
 }

@@ -9,8 +9,9 @@ use crate::{
     graphql::{
         context::Ctx,
         error::ApiError,
-        loader::{Children, RevisionsOf},
+        loader::{Children, OpenConflictsOf, RevisionsOf},
         types::{
+            conflict::Conflict,
             connection::{Page, Total, arguments, connection, list},
             geometry::Geometry,
             scalars::VersionVector,
@@ -115,6 +116,12 @@ impl Annotation {
     /// When it was last changed.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
+    }
+
+    /// Edits of it that wait for a person, oldest first; at most 8.
+    async fn open_conflicts(&self, ctx: &Context<'_>) -> Result<Vec<Conflict>, ApiError> {
+        let open = ctx.loaders().find(OpenConflictsOf(self.0.id)).await?.unwrap_or_default();
+        Ok(open.into_iter().map(Conflict).collect())
     }
 
     /// Every state it was ever in, oldest first.

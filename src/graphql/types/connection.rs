@@ -10,13 +10,14 @@ use crate::{
     domain::{
         ids::ProjectId,
         page::{self, List, PageArguments, Slice},
+        words::ConflictState,
     },
     graphql::{
         context::Ctx,
         error::ApiError,
         loader::{Children, CountOf},
     },
-    repo::{project, task_list, task_list::TaskFilter, user},
+    repo::{conflict, project, task_list, task_list::TaskFilter, user},
 };
 
 /// A connection of `T`.
@@ -37,6 +38,8 @@ pub(in crate::graphql) mod list {
     pub(in crate::graphql) const ANNOTATIONS: List = List("annotations");
     pub(in crate::graphql) const REVISIONS: List = List("revisions");
     pub(in crate::graphql) const SNAPSHOTS: List = List("snapshots");
+    pub(in crate::graphql) const CONFLICTS: List = List("conflicts");
+    pub(in crate::graphql) const OPEN_CONFLICTS: List = List("open-conflicts");
     pub(in crate::graphql) const TASKS_BY_PRIORITY: List = List("tasks-priority");
     pub(in crate::graphql) const TASKS_BY_CREATION: List = List("tasks-created");
     pub(in crate::graphql) const TASKS_BY_UPDATE: List = List("tasks-updated");
@@ -74,6 +77,8 @@ pub(in crate::graphql) enum Total {
     Projects,
     /// The tasks of a project that a filter lets through.
     Tasks(ProjectId, Box<TaskFilter>),
+    /// The conflicts of a project, in a state if one is given.
+    Conflicts(ProjectId, Option<ConflictState>),
     /// A list below a parent.
     Of(Children),
 }
@@ -87,6 +92,7 @@ impl Total {
             Self::Users => user::count(db).await?,
             Self::Projects => project::count(db, ctx.viewer()?.scope()).await?,
             Self::Tasks(project, filter) => task_list::count(db, *project, filter).await?,
+            Self::Conflicts(project, state) => conflict::count(db, ctx.viewer()?.scope(), *project, *state).await?,
             Self::Of(children) => ctx.loaders().get(CountOf(*children)).await?,
         };
         Ok(count.and_then(|count| i32::try_from(count).ok()))

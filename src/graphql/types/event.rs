@@ -8,7 +8,7 @@ use crate::{
     domain::{
         cursor::EventCursor as Cursor,
         event_id::EventId,
-        ids::{ProjectId, ReviewId, TaskId},
+        ids::{ConflictId, ProjectId, ReviewId, TaskId},
         words,
     },
     graphql::{
@@ -17,6 +17,7 @@ use crate::{
         loader::AsOf,
         types::{
             annotation::Annotation,
+            conflict::Conflict,
             project::Project,
             review::Review,
             scalars::EventCursor,
@@ -42,6 +43,7 @@ use crate::{
 pub(in crate::graphql) enum Event {
     TaskEvent(TaskEvent),
     AnnotationEvent(AnnotationEvent),
+    ConflictEvent(ConflictEvent),
     SessionEvent(SessionEvent),
     ReviewEvent(ReviewEvent),
     ProjectEvent(ProjectEvent),
@@ -67,6 +69,9 @@ impl From<Position> for Event {
         match position.event.event_type {
             words::EventType::SessionChanged => Self::SessionEvent(SessionEvent { position, task }),
             words::EventType::ReviewRecorded => Self::ReviewEvent(ReviewEvent { position, task }),
+            words::EventType::ConflictRaised | words::EventType::ConflictResolved => {
+                Self::ConflictEvent(ConflictEvent { position, task })
+            }
             words::EventType::AnnotationSaved | words::EventType::AnnotationDeleted => {
                 Self::AnnotationEvent(AnnotationEvent { position, task })
             }
@@ -345,6 +350,57 @@ impl AnnotationEvent {
     }
 
     /// Who caused it; null: the server itself.
+    async fn by(&self, ctx: &Context<'_>) -> Result<Option<User>, ApiError> {
+        User::load_opt(ctx, self.position.event.by).await
+    }
+}
+
+/// An edit was kept beside the current state, a later one of its author took its place, or a person decided.
+pub(in crate::graphql) struct ConflictEvent {
+    position: Position,
+    task: TaskId,
+}
+
+#[Object]
+impl ConflictEvent {
+    /// The same for every reader and every replay.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        event_id(&self.position)
+    }
+
+    /// What it tells.
+    #[graphql(name = "type")]
+    pub(in crate::graphql) async fn event_type(&self) -> EventType {
+        self.position.event.event_type.into()
+    }
+
+    /// Your position after it.
+    pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
+        EventCursor::from(&self.position.cursor)
+    }
+
+    /// When it happened.
+    pub(in crate::graphql) async fn at(&self) -> DateTime<Utc> {
+        self.position.event.at
+    }
+
+    /// The project.
+    pub(in crate::graphql) async fn project_id(&self) -> ID {
+        self.position.event.project.to_string().into()
+    }
+
+    /// The task.
+    async fn task_id(&self) -> ID {
+        self.task.to_string().into()
+    }
+
+    /// The conflict as it is when the event is delivered.
+    async fn conflict(&self, ctx: &Context<'_>) -> Result<Conflict, ApiError> {
+        let id = self.position.event.payload.get("conflict").and_then(Value::as_str).unwrap_or_default();
+        Ok(Conflict(ctx.loaders().get(context::id::<ConflictId>("conflict", &id.into())?).await?))
+    }
+
+    /// Who caused it.
     async fn by(&self, ctx: &Context<'_>) -> Result<Option<User>, ApiError> {
         User::load_opt(ctx, self.position.event.by).await
     }

@@ -2,6 +2,7 @@
 
 pub(super) mod annotation;
 pub(super) mod asset;
+pub(super) mod conflict;
 pub(super) mod connection;
 pub(super) mod event;
 pub(super) mod geometry;

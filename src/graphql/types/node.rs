@@ -8,6 +8,7 @@ use crate::{
     graphql::types::{
         annotation::Annotation,
         asset::Asset,
+        conflict::Conflict,
         job::Job,
         project::Project,
         review::{Assignment, Review},
@@ -36,6 +37,7 @@ pub(in crate::graphql) enum Node {
     Review(Review),
     Annotation(Annotation),
     Snapshot(Snapshot),
+    Conflict(Conflict),
     Job(Job),
 }
 
@@ -53,6 +55,7 @@ impl From<node::Node> for Node {
             node::Node::Review(review) => Self::Review(Review(review)),
             node::Node::Annotation(annotation) => Self::Annotation(Annotation(annotation)),
             node::Node::Snapshot(snapshot) => Self::Snapshot(Snapshot(snapshot)),
+            node::Node::Conflict(conflict) => Self::Conflict(Conflict(conflict)),
             node::Node::Job(job) => Self::Job(Job(job)),
         }
     }

@@ -8,10 +8,14 @@ use crate::{
     graphql::{
         context::{self, Ctx},
         error::ApiError,
-        loader::{AnnotationsOf, AssetsOfTask, AssignmentsOfTask, Children, ReviewsOf, SlotsOf, SnapshotsOf},
+        loader::{
+            AnnotationsOf, AssetsOfTask, AssignmentsOfTask, Children, CountOf, OpenConflictsOfTask, ReviewsOf, SlotsOf,
+            SnapshotsOf,
+        },
         types::{
             annotation::Annotation,
             asset::Asset,
+            conflict::Conflict,
             connection::{Page, Total, arguments, connection, list},
             project::Project,
             review::{Assignment, Review},
@@ -153,9 +157,29 @@ impl Task {
         Ok(reviews.into_iter().map(Review).collect())
     }
 
-    /// Conflicts in it that wait for a person.
-    async fn open_conflict_count(&self) -> i32 {
-        self.0.open_conflicts
+    /// Edits of its annotations that wait for a person, oldest first. With overlap above 1 annotators see those of their
+    /// own slots.
+    async fn open_conflicts(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<Page<Conflict>, ApiError> {
+        let page = arguments(first, after, last, before).parse(list::OPEN_CONFLICTS)?;
+        let slice = ctx.loaders().get(OpenConflictsOfTask(self.0.id, page)).await?;
+        let total = Total::Of(Children::OpenConflicts(self.0.id));
+        Ok(connection(list::OPEN_CONFLICTS, slice, total, |conflict| conflict.id.0, Conflict))
+    }
+
+    /// How many conflicts in it you see that wait for a person.
+    async fn open_conflict_count(&self, ctx: &Context<'_>) -> Result<i32, ApiError> {
+        if self.0.open_conflicts == 0 {
+            return Ok(0);
+        }
+        let count = ctx.loaders().get(CountOf(Children::OpenConflicts(self.0.id))).await?;
+        Ok(count.and_then(|count| i32::try_from(count).ok()).unwrap_or(self.0.open_conflicts))
     }
 
     /// How much its annotators agree, 0 to 1; null while there is nothing to compare.

@@ -273,6 +273,56 @@ pub(in crate::graphql) enum EditOutcome {
     Rejected,
 }
 
+/// Where a conflict stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::ConflictState")]
+pub(in crate::graphql) enum ConflictState {
+    /// It waits for a person.
+    Open,
+    /// A person has decided.
+    Resolved,
+}
+
+/// Why an edit was kept beside the current state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::ConflictCause")]
+pub(in crate::graphql) enum ConflictCause {
+    /// Somebody else wrote the same field meanwhile.
+    Concurrent,
+    /// One deleted what the other changed.
+    Deleted,
+    /// Together with what others wrote meanwhile it would break the template.
+    InvalidMerge,
+    /// It was made on a state from before the version vector was cut.
+    OldEpoch,
+    /// Its lease had ended.
+    Late,
+}
+
+/// How a person decides a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::ConflictChoice")]
+pub(in crate::graphql) enum ConflictChoice {
+    /// What is there stays.
+    Current,
+    /// What the edit wrote is put over what is there.
+    Incoming,
+    /// What you give is put over what is there.
+    Merged,
+}
+
+/// What an export does with annotations that have an open conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "domain::ConflictExport")]
+pub(in crate::graphql) enum ConflictExport {
+    /// Leaves them out.
+    Exclude,
+    /// Takes them as they are now.
+    Current,
+    /// Ends without a result.
+    Fail,
+}
+
 /// Why a snapshot was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "domain::SnapshotReason")]

@@ -75,6 +75,7 @@ pub(super) async fn requests(app: &TestApp, boss: &Person) -> Vec<(&'static str,
         "a claim to review one's own work",
         scene.claim(rita, "claimReview", json!({ "taskId": own.screen.task })).await,
     ));
+    examples.extend(joining(&scene).await);
     let done = scene.submitted(ana).await;
     let withdraw = async |person: &Person| {
         person.mutate("withdrawSubmission", json!({ "taskId": done.screen.task }), "session { id }").await
@@ -105,6 +106,7 @@ pub(super) async fn requests(app: &TestApp, boss: &Person) -> Vec<(&'static str,
     rita.judge(&review, "REJECT", json!({ "slot": 1 })).await.get("reviewTask");
     let again = rita.judge(&review, "ACCEPT", json!({ "slot": 1 })).await;
     examples.push(("a verdict on a slot that waits for none", again));
+    examples.push(("joining a review in a slot that was judged", boss.join_with(&task, json!({ "slot": 1 })).await));
     examples.push(("a slot that the task does not have", of_two.revoke(&task, Some(3)).await));
     examples.push(("the revocation of what nobody holds", of_two.revoke(&task, Some(1)).await));
     examples.push(("reopening what is not finished", of_two.reopen(&task).await));
@@ -112,6 +114,38 @@ pub(super) async fn requests(app: &TestApp, boss: &Person) -> Vec<(&'static str,
     project.set(json!({ "state": "ARCHIVED" })).await;
     examples
         .push(("a claim, or any work, in a project that is ARCHIVED", scene.claim(ana, "claimTask", json!({})).await));
+    examples
+}
+
+/// Of those who join.
+async fn joining(scene: &Scene<'_>) -> Vec<(&'static str, Answer)> {
+    let Scene { app, project, ana, ben, rita, .. } = scene;
+    let mut examples = Vec::new();
+    let waiting = scene.task().await;
+    let held = scene.at_work(ana).await.screen.task;
+    let join = async |person: &Person, task: &str, more: Value| person.join_with(task, more).await;
+    examples.push(("joining who holds a task of an EXCLUSIVE project", join(ben, &held, json!({})).await));
+    project.set(json!({ "collaboration": "SHARED" })).await;
+    examples.push(("joining a task that nobody holds", join(ben, &waiting, json!({})).await));
+    project.archive(vec![waiting], true).await.get("archiveTasks");
+    examples.push(("joining in a slot that the task does not have", join(ben, &held, json!({ "slot": 2 })).await));
+    let joined = app.joined(&held, ben).await;
+    examples.push(("a submission by who only joined", ben.submit(&joined.screen).await));
+    for _ in 1..50 {
+        app.joined(&held, ben).await;
+    }
+    examples.push(("one screen too many under one lease", join(ben, &held, json!({})).await));
+    let handed_in = scene.submitted(ana).await.screen.task;
+    let rolf = project.member(app, "rolf", "REVIEWER").await;
+    rita.try_claim_review(project, json!({ "taskId": handed_in })).await.unwrap();
+    examples.push(("joining a review below a reviewer", join(ben, &handed_in, json!({})).await));
+    let joined = app.joined(&handed_in, &rolf).await;
+    examples.push(("a verdict by who only joined the review", rolf.judge(&joined.screen, "ACCEPT", json!({})).await));
+    let own = scene.submitted(rita).await.screen.task;
+    rolf.try_claim_review(project, json!({ "taskId": own })).await.unwrap();
+    examples.push(("joining the review of one's own work", join(rita, &own, json!({})).await));
+    project.archive(vec![held, handed_in, own], true).await.get("archiveTasks");
+    project.set(json!({ "collaboration": "EXCLUSIVE" })).await;
     examples
 }
 

@@ -21,8 +21,11 @@ pub(crate) struct Screen {
 /// What a claim asks for.
 pub(crate) const SCREEN: &str = "session { id fence actor task { id } slot { number round } } reason";
 
+/// As above, of those who join.
+const JOINED: &str = "session { id role fence actor state task { id } slot { number round } }";
+
 impl Screen {
-    fn read(session: &Value) -> Self {
+    pub(crate) fn read(session: &Value) -> Self {
         Self {
             session: session["id"].as_str().unwrap().to_owned(),
             fence: session["fence"].as_i64().unwrap(),
@@ -75,6 +78,13 @@ impl Person {
     /// A slot of that very task, or why there is none.
     pub(crate) async fn try_claim_task(&self, project: &Project, task: &str) -> Result<Screen, String> {
         claimed(&self.claim_with(project, json!({ "taskId": task })).await, "claimTask")
+    }
+
+    /// Asks to work in a task beside whoever holds it; `more` may name a slot.
+    pub(crate) async fn join_with(&self, task: &str, more: Value) -> Answer {
+        let mut input = json!({ "taskId": task });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.mutate("joinTask", input, JOINED).await
     }
 
     pub(crate) async fn heartbeat(&self, screen: &Screen) -> Answer {

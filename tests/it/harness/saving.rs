@@ -69,6 +69,12 @@ impl TestApp {
         snapshot.id.to_string()
     }
 
+    /// Somebody joins whoever holds a task, or reviews it.
+    pub(crate) async fn joined(&self, task: &str, person: &Person) -> Session {
+        let joined = person.join_with(task, json!({})).await;
+        Session::of(person, Screen::read(joined.get("joinTask.session")))
+    }
+
     /// The person opens the task a second time, as after a reload.
     pub(crate) async fn second_screen(&self, project: &Project, task: &str, first: &Session) -> Session {
         self.at_work(project, task, &first.person).await
@@ -81,7 +87,7 @@ const RESULT: &str = "annotationId outcome repeated fields code field message an
     geometry { __typename ... on BoundingBox { x y width height rotation } ... on TextSpan { start end text } } }";
 
 impl Session {
-    fn of(person: &Person, screen: Screen) -> Self {
+    pub(crate) fn of(person: &Person, screen: Screen) -> Self {
         let Screen { session, fence, actor, .. } = screen.clone();
         Self { person: person.clone(), id: session, fence, actor, screen }
     }

@@ -349,6 +349,13 @@ pub(super) const CASES: &[Case] = &[
         manager_gets: "NOT_FOUND",
     },
     Case {
+        place: "Mutation.joinTask(input.taskId)",
+        ids: |b| b.tasks.clone(),
+        document: "mutation($input: JoinTaskInput!) { joinTask(input: $input) { session { id actor fence slot { number } } } }",
+        variables: |_, id| json!({ "input": { "taskId": id, "slot": 1 } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
         place: "Mutation.claimReview(input.projectId)",
         ids: project,
         document: CLAIM_REVIEW,
