@@ -75,7 +75,7 @@ fn person(session: &Session) -> Value {
 async fn scene(app: &TestApp) -> Value {
     let project = app.project_with(&app.admin().await, Media::Image, json!({ "collaboration": "SHARED" })).await;
     let size = json!([{ "name": "size", "type": "NUMBER" }]);
-    let labels = json!([{ "name": "cell" }, { "name": "dust" }]);
+    let labels = ["cell", "dust", "dirt"].map(|name| json!({ "name": name }));
     project
         .publish_tools(json!([{ "name": "Boxes", "kind": "BOUNDING_BOX", "labels": labels, "attributes": size }]))
         .await;
