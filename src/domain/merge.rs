@@ -293,8 +293,6 @@ impl<G: Clone + PartialEq, C: Fn(&Content<G>) -> Result<(), Rejection>> Encounte
             (self.check)(&seen.clone().with(self.patch.clone()))?;
         }
         let dot = self.next_dot()?;
-        let mut patch = self.patch.clone();
-        patch.deleted.get_or_insert(false);
         let siblings = self.meeting.siblings;
         let replaces = siblings.iter().rposition(|sibling| sibling.is_behind(base, actor));
         if replaces.is_none() && siblings.len() >= limits::SIBLINGS {
@@ -306,14 +304,15 @@ impl<G: Clone + PartialEq, C: Fn(&Content<G>) -> Result<(), Rejection>> Encounte
             base: base.clone(),
             epoch: base.epoch(),
             dot: self.edit.dot(),
-            patch,
+            patch: self.patch.clone(),
             cause,
             fields: fields.clone(),
         };
-        let sibling = match replaces.map(|index| siblings[index].clone()) {
+        let mut sibling = match replaces.map(|index| siblings[index].clone()) {
             Some(before) => in_place_of(before, new),
             None => new,
         };
+        sibling.patch.deleted.get_or_insert(false);
         self.count(&dot);
         let raised = Some(Raised { sibling, replaces });
         Ok(Accepted { outcome: EditOutcome::Conflict, written: Vec::new(), fields, raised })
@@ -407,6 +406,10 @@ pub fn resolve<G: Clone + PartialEq>(
     Ok((dot, changed))
 }
 
+#[cfg(test)]
+mod history;
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The pure rules: what the words mean and what may happen. No I/O, no async, no clock; randomness and time come in as
 //! parameters. Everything here is tested by tables and properties.
 
+#[cfg(test)]
+mod cases;
 pub mod counter;
 pub mod cursor;
 pub mod edit;

@@ -211,6 +211,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::cases;
 
     fn read(value: Value) -> Result<VersionVector, String> {
         VersionVector::try_from(value).map_err(|error| error.to_string())
@@ -257,6 +258,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases::many())]
+
         #[test]
         fn join_is_a_semilattice(a in any_vector(), b in any_vector(), c in any_vector()) {
             prop_assert_eq!(a.clone().join(a.clone()), a.clone());

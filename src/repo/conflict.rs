@@ -50,7 +50,7 @@ pub struct Conflict {
     /// When it came to be.
     pub raised_at: DateTime<Utc>,
     /// What a person decided; none: it is open.
-    pub resolution: Option<Resolution>,
+    pub resolution: Option<Box<Resolution>>,
 }
 
 /// What a person decided about a conflict.
@@ -96,7 +96,7 @@ impl TryFrom<Model> for Conflict {
             match (choice, row.resolved_by, row.resolved_at, row.current, row.incoming, row.resolved_revision) {
                 (Some(choice), Some(by), Some(at), Some(current), Some(incoming), Some(revision)) => {
                     let (current, incoming) = (json(current)?, json(incoming)?);
-                    Some(Resolution { by: UserId(by), at, choice, current, incoming, revision })
+                    Some(Box::new(Resolution { by: UserId(by), at, choice, current, incoming, revision }))
                 }
                 _ => None,
             };
@@ -175,7 +175,7 @@ const CHANGING: [Column; 14] = {
 };
 
 fn row(conflict: &Conflict) -> Result<[Expr; 23], RepoError> {
-    let (sibling, resolution) = (&conflict.sibling, conflict.resolution.as_ref());
+    let (sibling, resolution) = (&conflict.sibling, conflict.resolution.as_deref());
     let content = |content: Option<&Content<Geometry>>| content.map(to_json).transpose();
     Ok([
         value(conflict.id.0),

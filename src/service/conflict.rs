@@ -190,14 +190,14 @@ async fn attempt(
     if !changed.is_empty() {
         annotation.last_edited_by = by;
     }
-    conflict.resolution = Some(Resolution {
+    conflict.resolution = Some(Box::new(Resolution {
         by,
         at: now,
         choice: command.choice,
         incoming: before.clone().with(conflict.sibling.patch.clone()),
         current: before.clone(),
         revision: annotation.state.revision,
-    });
+    }));
     write(&txn, &mut locked, &conflict, &annotation, &before, (hash, &changed), viewer).await?;
     txn.commit().await?;
     app.metrics.conflicts_resolved.with_label_values(&[&command.choice.as_str().to_lowercase()]).inc();

@@ -13,8 +13,10 @@ use crate::{
     repo::{
         RepoError, Txn, annotation,
         annotation::Annotation,
+        asset::TaskAsset,
         snapshot as repo,
         snapshot::{Shown, Snapshot},
+        task::Task,
     },
     service::{
         App, ServiceError, Viewer,
@@ -83,7 +85,7 @@ pub struct Restored {
     /// The edits it took, in order; none when the slot says already what the snapshot shows.
     pub results: Vec<EditResult>,
     /// The task now.
-    pub task: crate::repo::task::Task,
+    pub task: Task,
 }
 
 /// Brings a slot back to what a snapshot of it shows, under the fence of the viewer's session: by ordinary edits of that
@@ -123,7 +125,7 @@ async fn attempt(
     id: SnapshotId,
     (session, fence): (SessionId, i32),
     texts: Texts,
-) -> Result<Result<Restored, Vec<crate::repo::asset::TaskAsset>>, ServiceError> {
+) -> Result<Result<Restored, Vec<TaskAsset>>, ServiceError> {
     let missing = || ServiceError::not_found("snapshot of the session's slot", "snapshotId");
     let (txn, session, mut locked) = lease::hold(app, viewer, session, fence).await?;
     labeling_session::must_be_active(app, &session).await?;
@@ -189,15 +191,11 @@ fn update(base: VersionVector, shown: Shown, found: &Annotation) -> Option<EditA
     let content = &found.state.content;
     let label = Some(shown.label).filter(|label| *label != content.label);
     let geometry = Some(shown.geometry).filter(|geometry| *geometry != content.geometry);
-    let mut attributes: Map<String, Value> =
-        content.attributes.keys().filter(|name| !shown.attributes.contains_key(*name)).map(removed).collect();
+    let gone = content.attributes.keys().filter(|name| !shown.attributes.contains_key(*name));
+    let mut attributes: Map<String, Value> = gone.map(|name| (name.clone(), Value::Null)).collect();
     attributes.extend(shown.attributes.into_iter().filter(|(name, value)| content.attributes.get(name) != Some(value)));
     if label.is_none() && geometry.is_none() && attributes.is_empty() {
         return None;
     }
     Some(EditAction::Update { base, label, geometry, attributes: Some(Value::Object(attributes)) })
-}
-
-fn removed(name: &String) -> (String, Value) {
-    (name.clone(), Value::Null)
 }

@@ -56,6 +56,7 @@ fn every_service_error() -> Vec<ServiceError> {
         ServiceError::lease_lost("gone"),
         ServiceError::Incomplete { field: "sessionId".into(), message: "not yet".into() },
         ServiceError::Stale { field: "expectedRevision".into(), message: "older".into() },
+        ServiceError::ConflictOpen { waiting: 1 },
         ServiceError::ProjectPaused(ProjectState::Paused),
         ServiceError::TooLarge { limit_bytes: 1 },
         ServiceError::RateLimited { retry_after: std::time::Duration::from_secs(1) },
@@ -70,6 +71,10 @@ fn every_service_error() -> Vec<ServiceError> {
             | ServiceError::LeaseLost { .. }
             | ServiceError::Incomplete { .. }
             | ServiceError::Stale { .. }
+            // Both have the code of something else in the list.
+            | ServiceError::Outdated { .. }
+            | ServiceError::Rejected(_)
+            | ServiceError::ConflictOpen { .. }
             | ServiceError::ProjectPaused(_)
             | ServiceError::NotFound { .. }
             | ServiceError::Invalid { .. }

@@ -27,6 +27,8 @@ mod claim_load;
 mod claim_queue;
 mod claim_races;
 mod command_line;
+mod conflict_detection;
+mod conflict_resolution;
 mod dataset_round_trip;
 mod demo_project;
 mod error_docs;
@@ -61,6 +63,7 @@ mod review_flow;
 mod rolling_migration;
 mod schema_migration;
 mod sign_in;
+mod snapshot_restore;
 mod snapshots;
 mod sqlite_writers;
 mod statement_counts;
@@ -70,6 +73,7 @@ mod task_list;
 mod tenant_isolation;
 mod typescript_client;
 mod user_accounts;
+mod vector_epochs;
 mod websocket_protocol;
 
 use std::process::ExitCode;
@@ -101,6 +105,8 @@ fn main() -> ExitCode {
         claim_queue::trials(),
         claim_races::trials(),
         command_line::trials(),
+        conflict_detection::trials(),
+        conflict_resolution::trials(),
         dataset_round_trip::trials(),
         demo_project::trials(),
         error_docs::trials(),
@@ -135,6 +141,7 @@ fn main() -> ExitCode {
         rolling_migration::trials(),
         schema_migration::trials(),
         sign_in::trials(),
+        snapshot_restore::trials(),
         snapshots::trials(),
         sqlite_writers::trials(),
         statement_counts::trials(),
@@ -144,6 +151,7 @@ fn main() -> ExitCode {
         tenant_isolation::trials(),
         typescript_client::trials(),
         user_accounts::trials(),
+        vector_epochs::trials(),
         websocket_protocol::trials(),
     ]
     .into_iter()

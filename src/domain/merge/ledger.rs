@@ -61,14 +61,28 @@ impl Ledger {
         self.stored.as_ref().map_or_else(VersionVector::first, |stored| stored.vector.clone())
     }
 
+    /// The vector so many revisions ago; that of the first one, where that is too many.
+    pub(super) fn vector_back(&self, back: usize) -> VersionVector {
+        let at = self.states.len().saturating_sub(back.saturating_add(1));
+        self.states.get(at).map_or_else(VersionVector::first, |(vector, _)| vector.clone())
+    }
+
+    /// Each state it was ever in.
+    pub(super) fn states(&self) -> &[(VersionVector, Content<Number>)] {
+        &self.states
+    }
+
     pub(super) fn content(&self) -> Option<Content<Number>> {
         self.stored.as_ref().map(|stored| stored.content.clone())
     }
 
     /// What somebody who saw `base` knows with their own edits since.
     pub(super) fn known_to(&self, actor: &str, base: &VersionVector) -> VersionVector {
-        let own = self.vector().counter(actor);
-        if own == 0 { base.clone() } else { base.clone().with(&Dot { actor: actor.into(), counter: own }) }
+        let newest = self.states.iter().rev().map(|(vector, _)| vector).find(|vector| vector.epoch() == base.epoch());
+        match newest.map_or(0, |vector| vector.counter(actor)) {
+            0 => base.clone(),
+            own => base.clone().with(&Dot { actor: actor.into(), counter: own }),
+        }
     }
 
     /// An edit whose base is understood as the service understands it.

@@ -323,6 +323,15 @@ fn drags_of_one_author_are_one_sibling_and_those_of_another_are_another() {
 }
 
 #[test]
+fn a_deletion_that_waits_stays_one_when_its_author_goes_on_elsewhere() {
+    let a1 = vector(json!({ "#": 1, "ana": 1 }));
+    let mut ledger = Ledger::with(&[create("ana", 1), edit("ana", &a1, shift(2)), edit("ben", &a1, DELETE())]);
+    ledger.take(&edit("ben", &ledger.known_to("ben", &a1), shift(3)));
+    let waiting: Vec<_> = ledger.siblings.iter().map(|sibling| sibling.patch.clone()).collect();
+    assert_eq!(waiting, [Patch { geometry: Some(3), ..Patch::deleted(true) }]);
+}
+
+#[test]
 fn limits_are_kept() {
     let a1 = vector(json!({ "#": 1, "ana": 1 }));
     let mut ledger = Ledger::with(&[create("ana", 1), edit("ana", &a1, shift(2))]);

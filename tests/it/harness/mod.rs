@@ -19,6 +19,7 @@ mod recount;
 mod rows;
 mod saving;
 pub(crate) mod sdl;
+pub(crate) mod shared;
 mod sign_in;
 mod socket;
 mod sql;

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use crate::harness::{Project, TestApp};
 
-/// `taskCounts` and `stats.claimable` of a project say what a recount of its rows says.
+/// `taskCounts`, `stats.claimable` and `stats.openConflicts` of a project say what a recount of its rows says.
 pub(crate) async fn assert_counters(app: &TestApp, project: &Project) {
-    let query = "query($id: ID!) { project(id: $id) { taskCounts { state count } stats { claimable } } }";
+    let query = "query($id: ID!) { project(id: $id) { taskCounts { state count } stats { claimable openConflicts } } }";
     let seen = project.manager.send(query, json!({ "id": project.id })).await;
     let counted: BTreeMap<String, i64> = seen
         .get("project.taskCounts")
@@ -28,4 +28,13 @@ pub(crate) async fn assert_counters(app: &TestApp, project: &Project) {
         let recount: Vec<(i64,)> = app.rows(&format!("{free} AND {condition}")).await;
         assert_eq!([(claimable,)], recount[..], "{case}");
     }
+    let open = seen.get("project.stats.openConflicts").as_i64().unwrap();
+    let among = format!("FROM conflict WHERE project_id = {id} AND state = 'OPEN'");
+    let recount: Vec<(i64,)> = app.rows(&format!("SELECT count(*) {among}")).await;
+    assert_eq!([(open,)], recount[..], "open conflicts");
+    let of_tasks = format!(
+        "SELECT count(*) FROM task WHERE project_id = {id}
+         AND open_conflicts <> (SELECT count(*) {among} AND conflict.task_id = task.id)"
+    );
+    assert_eq!(app.rows::<(i64,)>(&of_tasks).await, [(0,)], "tasks that count their open conflicts wrong");
 }

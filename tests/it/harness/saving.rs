@@ -82,7 +82,7 @@ impl TestApp {
 }
 
 /// What a save gives back of each edit.
-const RESULT: &str = "annotationId outcome repeated fields code field message annotation {
+const RESULT: &str = "annotationId outcome repeated fields code field message conflict { id } annotation {
     id slot revision deleted label tool kind versionVector attributes assetId
     geometry { __typename ... on BoundingBox { x y width height rotation } ... on TextSpan { start end text } } }";
 
