@@ -424,7 +424,7 @@ async fn edits_are_bounded(database: Database) {
 
 async fn nothing_is_saved_without_the_fence_the_role_and_the_project(database: Database) {
     let scene = Scene::new(database, Media::Image).await;
-    let (app, project, ana) = (&scene.app, &scene.project, &scene.ana);
+    let (project, ana) = (&scene.project, &scene.ana);
     let before = scene.state().await;
     let edits = || json!([box_at(&new_annotation(), 1.0)]);
     let role = async |role: &str| project.set_member(&ana.person, json!(role)).await.get("setMember.member").clone();

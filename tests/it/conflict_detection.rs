@@ -159,8 +159,7 @@ async fn who_deletes_what_another_changes_meets_a_conflict_whoever_comes_first(d
     let seen = shared.ana.person.conflict(deletion["conflict"]["id"].as_str().unwrap()).await;
     assert_eq!((&seen["cause"], &seen["incoming"]["deleted"]), (&json!("DELETED"), &json!(true)));
 
-    let app = TestApp::new(database).await;
-    let shared = app.shared_box().await;
+    let shared = shared.another_box().await;
     assert_eq!(shared.ben.edit(shared.deleted(&shared.seen)).await["outcome"], "APPLIED");
     let change = shared.ana.edit(shared.moved(&shared.seen, 2.0)).await;
     assert_eq!((&change["outcome"], &change["fields"]), (&json!("CONFLICT"), &json!(["alive"])), "{change:#}");

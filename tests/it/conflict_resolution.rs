@@ -20,6 +20,7 @@ on_both_databases![
     who_holds_the_slot_decides_and_later_the_reviewer,
     who_worked_on_it_does_not_decide_as_a_reviewer,
     nothing_is_accepted_while_a_conflict_is_open,
+    work_is_sent_back_with_what_waits_in_it,
     conflicts_are_followed,
     many_who_decide_at_once_decide_once,
 ];
@@ -92,14 +93,15 @@ async fn a_person_gives_what_it_is_to_be(database: Database) {
 }
 
 async fn a_deletion_is_decided_either_way(database: Database) {
+    let app = TestApp::new(database).await;
+    let mut shared = app.shared_box().await;
+    let mut live = 1;
     for (choice, merged, is_deleted) in [
         ("INCOMING", Value::Null, true),
         ("CURRENT", Value::Null, false),
         ("MERGED", json!({ "deleted": true }), true),
         ("MERGED", json!({ "label": "dust" }), false),
     ] {
-        let app = TestApp::new(database).await;
-        let shared = app.shared_box().await;
         shared.ana.edit(shared.moved(&shared.seen, 2.0)).await;
         let conflict =
             shared.ben.edit(shared.deleted(&shared.seen)).await["conflict"]["id"].as_str().unwrap().to_owned();
@@ -110,8 +112,11 @@ async fn a_deletion_is_decided_either_way(database: Database) {
         let events = shared.project.all_events(Some(&before), 10).await;
         let types = event_types(&events);
         assert_eq!(types, [if is_deleted { "ANNOTATION_DELETED" } else { "ANNOTATION_SAVED" }, "CONFLICT_RESOLVED"]);
-        let live: Vec<(i64,)> = app.rows("SELECT CAST(coalesce(sum(annotations), 0) AS bigint) FROM task_label").await;
-        assert_eq!(live, [(i64::from(!is_deleted),)], "{choice} {merged}");
+        live -= i64::from(is_deleted);
+        let counted: Vec<(i64,)> = app.rows("SELECT CAST(sum(annotations) AS bigint) FROM task_label").await;
+        assert_eq!(counted, [(live,)], "{choice} {merged}");
+        shared = shared.another_box().await;
+        live += 1;
     }
 }
 
@@ -280,10 +285,12 @@ async fn nothing_is_accepted_while_a_conflict_is_open(database: Database) {
     rita.judge(&review, "ACCEPT", json!({})).await.get("reviewTask");
     assert_eq!(shared.project.stands(&shared.task).await, "ACCEPTED [ACCEPTED]");
     // Now it is final.
-    let late = shared.ben.edit(shared.renamed(&shared.seen, "dust")).await;
+    let late = shared.ben.edit(shared.renamed(&shared.now().await.2, "dust")).await;
     assert_eq!((&late["outcome"], &late["code"]), (&json!("REJECTED"), &json!("LEASE_LOST")), "{late:#}");
+}
 
-    // Work that is sent back is sent back with what waits in it.
+/// With a review to come, what came late does not hold the work up.
+async fn work_is_sent_back_with_what_waits_in_it(database: Database) {
     let app = TestApp::new(database).await;
     let shared = app.shared_box().await;
     let rita = shared.project.member(&app, "rita", "REVIEWER").await;
@@ -292,7 +299,6 @@ async fn nothing_is_accepted_while_a_conflict_is_open(database: Database) {
     let review = rita.claim_review(&shared.project).await;
     rita.judge(&review, "REJECT", json!({ "comment": "look again" })).await.get("reviewTask");
     let again = app.at_work(&shared.project, &shared.task, &shared.ana.person).await;
-    // With a review to come, what came late does not hold the work up.
     shared.ana.person.submit(&again.screen).await.get("submitTask");
 }
 

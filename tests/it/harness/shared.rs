@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::harness::{Answer, Media, Person, Project, Session, TestApp, box_at, new_annotation};
 
 /// A SHARED project of pictures with a task that ana holds and ben joined, and a box in it that both have seen.
+#[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) project: Project,
     pub(crate) task: String,
@@ -48,6 +49,13 @@ impl TestApp {
 }
 
 impl Shared {
+    /// The same people at another box of the task.
+    pub(crate) async fn another_box(&self) -> Self {
+        let id = new_annotation();
+        assert_eq!(self.ana.edit(box_at(&id, 1.0)).await["outcome"], "APPLIED");
+        Self { id, ..self.clone() }
+    }
+
     /// Another person of the project who joined.
     pub(crate) async fn joined_by(&self, app: &TestApp, name: &str) -> Session {
         app.joined(&self.task, &self.project.member(app, name, "ANNOTATOR").await).await
