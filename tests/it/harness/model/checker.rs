@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::harness::model::{
-    book::{Action, Book, Decision, Edit, End},
+    book::{Book, Decision, Edit, End},
     words::{Dot, State, Values, Vector, counter, value},
 };
 
@@ -227,7 +227,10 @@ impl<'b> History<'b> {
                 let mut edits: Vec<_> = self.accepted.iter().filter(|edit| waits(edit)).collect();
                 edits.retain(|edit| conflict_of(edit) == Some(&decision.conflict));
                 edits.sort_by_key(|edit| edit.dot.counter);
-                edits.iter().flat_map(|edit| whole(edit)).collect()
+                let mut values: Values = edits.iter().flat_map(|edit| edit.writes.clone()).collect();
+                // What somebody changed is there, unless they deleted it.
+                values.entry("alive".to_owned()).or_insert(json!(true));
+                values
             }
         }
     }
@@ -259,13 +262,13 @@ impl<'b> History<'b> {
         let is_later = |other: &&&Edit| {
             waits(other) && conflict_of(other) == conflict && other.dot != edit.dot && edit.dot.is_in(&other.base)
         };
-        let later: Vec<Values> = self.accepted.iter().filter(is_later).map(|other| whole(other)).collect();
+        let later: Vec<&Values> = self.accepted.iter().filter(is_later).map(|other| &other.writes).collect();
         let is_there = |field: &str, written: &Value| {
             value(incoming, field) == written || later.iter().any(|later| later.contains_key(field))
         };
-        let lost = whole(edit).into_iter().filter(|(field, written)| !is_there(field, written));
+        let lost = edit.writes.iter().filter(|(field, written)| !is_there(field, written));
         lost.map(|(field, written)| {
-            let waiting = value(incoming, &field);
+            let waiting = value(incoming, field);
             format!("{}: {field} = {written} is lost; what waits says {waiting}", named(edit))
         })
         .collect()
@@ -285,13 +288,4 @@ fn waits(edit: &Edit) -> bool {
 
 fn conflict_of(edit: &Edit) -> Option<&String> {
     edit.accepted().and_then(|told| told.conflict.as_ref())
-}
-
-/// What an edit says that waits: also that what it changes is there, as its author saw it.
-fn whole(edit: &Edit) -> Values {
-    let mut writes = edit.writes.clone();
-    if edit.action != Action::Delete {
-        writes.insert("alive".to_owned(), json!(true));
-    }
-    writes
 }
