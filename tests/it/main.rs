@@ -55,6 +55,8 @@ mod job_import;
 mod job_progress;
 mod job_runners;
 mod lease_life;
+mod merge_model;
+mod merging_docs;
 mod page_walks;
 mod project_settings;
 mod readme_tour;
@@ -70,6 +72,7 @@ mod task_concurrency;
 mod task_joining;
 mod task_list;
 mod tenant_isolation;
+mod typescript_client;
 mod user_accounts;
 mod vector_epochs;
 mod websocket_protocol;
@@ -131,6 +134,8 @@ fn main() -> ExitCode {
         job_progress::trials(),
         job_runners::trials(),
         lease_life::trials(),
+        merge_model::trials(),
+        merging_docs::trials(),
         page_walks::trials(),
         project_settings::trials(),
         readme_tour::trials(),
@@ -146,6 +151,7 @@ fn main() -> ExitCode {
         task_joining::trials(),
         task_list::trials(),
         tenant_isolation::trials(),
+        typescript_client::trials(),
         user_accounts::trials(),
         vector_epochs::trials(),
         websocket_protocol::trials(),

@@ -173,7 +173,11 @@ async fn an_event_cursor_of_another_project_gives_only_ones_own_events(database:
         answer.get("events.nodes").as_array().unwrap().clone()
     };
     let own: BTreeSet<String> = events(&a.annotator, &a.project.id, None).await.iter().map(id_of).collect();
-    let follow = |field: &str| format!("subscription($id: ID!, $after: EventCursor) {{ {field}(projectId: $id, after: $after) {{ id projectId }} }}");
+    let follow = |field: &str| {
+        format!(
+            "subscription($id: ID!, $after: EventCursor) {{ {field}(projectId: $id, after: $after) {{ id projectId }} }}"
+        )
+    };
     let mut seen = 0;
     for foreign in events(&b.annotator, &b.project.id, None).await {
         let cursor = foreign["cursor"].as_str().unwrap();

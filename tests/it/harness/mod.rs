@@ -11,6 +11,7 @@ mod http;
 mod jobs;
 pub(crate) mod labeling;
 pub(crate) mod load;
+pub(crate) mod model;
 mod next;
 mod people;
 pub(crate) mod postgres;

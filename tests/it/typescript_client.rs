@@ -1,0 +1,127 @@
+//! examples/client.ts as people copy it, under Node.js against a server that is killed: two screens, one task, and in the
+//! end the same state everywhere, with every edit in it once.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    thread::{self, JoinHandle},
+};
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::harness::{Database, Media, Serving, Session, TestApp, id_of, on_both_databases, wait_until};
+
+on_both_databases![two_screens_and_the_server_hold_the_same_whatever_happens];
+
+/// How often the script has the server killed.
+const KILLS: usize = 4;
+
+/// A program that speaks with the test line by line, and ends with this value.
+struct Script {
+    child: Child,
+    hears: ChildStdin,
+    lines: mpsc::UnboundedReceiver<String>,
+    errors: Option<JoinHandle<String>>,
+}
+
+impl Script {
+    fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("Node.js starts; when it is missing: run 'make setup'");
+        let (hears, says, mut errs) =
+            (child.stdin.take().unwrap(), child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (sender, lines) = mpsc::unbounded_channel();
+        thread::spawn(move || {
+            BufReader::new(says).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let errors = thread::spawn(move || {
+            let mut text = String::new();
+            errs.read_to_string(&mut text).map(|_| text).unwrap_or_default()
+        });
+        Self { child, hears, lines, errors: Some(errors) }
+    }
+
+    /// The next line it says; none at its end.
+    async fn line(&mut self) -> Option<String> {
+        self.lines.recv().await
+    }
+
+    fn tell(&mut self, line: &str) {
+        writeln!(self.hears, "{line}").unwrap();
+    }
+
+    /// How it ended, and its errors. It has nothing more to say.
+    fn end(&mut self) -> (ExitStatus, String) {
+        let errors = self.errors.take().map(|errors| errors.join().unwrap()).unwrap_or_default();
+        (self.child.wait().unwrap(), errors)
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn person(session: &Session) -> Value {
+    let name = json!({ "id": session.id, "fence": session.fence, "actor": session.actor });
+    json!({ "token": session.person.token, "session": name })
+}
+
+/// A picture that ana holds and ben has joined.
+async fn scene(app: &TestApp) -> Value {
+    let project = app.project_with(&app.admin().await, Media::Image, json!({ "collaboration": "SHARED" })).await;
+    let size = json!([{ "name": "size", "type": "NUMBER" }]);
+    let labels = ["cell", "dust", "dirt"].map(|name| json!({ "name": name }));
+    project
+        .publish_tools(json!([{ "name": "Boxes", "kind": "BOUNDING_BOX", "labels": labels, "attributes": size }]))
+        .await;
+    let picture = include_bytes!("../data/bccd/BloodImage_00012.jpg");
+    let asset = app.upload(&project, "blood.jpg", "image/jpeg", picture).await;
+    let task = id_of(project.create_tasks(json!([{ "assetIds": [asset] }])).await.get("createTasks.tasks.0"));
+    let (ana, ben) = (project.member(app, "ana", "ANNOTATOR").await, project.member(app, "ben", "ANNOTATOR").await);
+    let people = [app.at_work(&project, &task, &ana).await, app.joined(&task, &ben).await].each_ref().map(person);
+    let manager = &project.manager.token;
+    json!({ "project": project.id, "task": task, "manager": manager, "people": people })
+}
+
+async fn serve(database: &Database) -> Serving {
+    let server = database.serve();
+    wait_until("the server to be ready", async || {
+        server.readiness().await.is_some_and(|(status, _)| status == reqwest::StatusCode::OK)
+    })
+    .await;
+    server
+}
+
+async fn two_screens_and_the_server_hold_the_same_whatever_happens(database: Database) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
+    assert!(folder.join("node_modules/ws").is_dir(), "TypeScript and ws are not installed: run 'make setup'");
+    let app = TestApp::new(database).await;
+    let mut scene = scene(&app).await;
+    let TestApp { running, database, .. } = app;
+    running.stop().await.unwrap();
+    let mut server = serve(&database).await;
+    scene["url"] = json!(server.url);
+
+    let mut node = Command::new("node");
+    node.arg(folder.join("two_screens.mjs")).arg(scene.to_string());
+    let mut script = Script::start(node);
+    let (mut kills, mut last) = (0, String::new());
+    while let Some(line) = script.line().await {
+        if line == "kill" {
+            server.kill();
+            server = serve(&database).await;
+            script.tell(&server.url);
+            kills += 1;
+        }
+        last = line;
+    }
+    let (status, trace) = script.end();
+    assert!(status.success(), "{trace}\n{last}");
+    assert!(last.starts_with("done "), "{last}");
+    assert_eq!(kills, KILLS, "{last}");
+}
