@@ -42,6 +42,12 @@ faults: ## Run the fault tests in full length (`make test` has them in short)
 	CONCORD_FAULTS=full cargo test --locked --test it -- faults
 	CONCORD_FAULTS=full cargo test --locked --test it -- claim_load
 
+CONCORD_CASES ?= 1000000
+
+.PHONY: fuzz
+fuzz: ## Try the laws of the merge a million times each (`make test`: 10,000); CONCORD_CASES says how often
+	CONCORD_CASES=$(CONCORD_CASES) cargo test --locked --profile bench --lib -- domain::merge domain::version_vector
+
 .PHONY: graphiql
 graphiql: $(graphiql) ## Fetch the files of the GraphiQL page; the next build embeds them
 

@@ -15,6 +15,8 @@ mod data_set;
 mod label_cycle;
 #[path = "support/measure.rs"]
 mod measure;
+#[path = "loads/merge.rs"]
+mod merge;
 #[path = "../tests/it/harness/postgres.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod postgres;
@@ -50,6 +52,9 @@ async fn main() {
     }
     if wanted("queue") {
         label_cycle::queues().await;
+    }
+    if wanted("merge") {
+        merge::run();
     }
     if wanted("dataset") {
         data_set::run().await;

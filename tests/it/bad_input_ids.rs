@@ -55,6 +55,41 @@ const PLACES: &[(&str, &str, &str, Unknown, &str)] = &[
         "query($id: ID!) { events(projectId: $id, first: 1) { hasMore } }",
     ),
     (
+        "conflicts.projectId",
+        "projectId",
+        "proj",
+        NOT_FOUND,
+        "query($id: ID!) { conflicts(projectId: $id, first: 1) { nodes { id } } }",
+    ),
+    (
+        "conflictEvents.projectId",
+        "projectId",
+        "proj",
+        NOT_FOUND,
+        "subscription($id: ID!) { conflictEvents(projectId: $id) { id } }",
+    ),
+    (
+        "resolveConflict.conflictId",
+        "conflictId",
+        "conf",
+        NOT_FOUND,
+        "mutation($id: ID!, $seen: VersionVector!) { resolveConflict(input: { conflictId: $id, base: $seen, choice: CURRENT }) { conflict { id } } }",
+    ),
+    (
+        "restoreSnapshot.snapshotId",
+        "snapshotId",
+        "snap",
+        NOT_FOUND,
+        "mutation($id: ID!, $session: ID!) { restoreSnapshot(input: { snapshotId: $id, sessionId: $session, fence: 1 }) { task { id } } }",
+    ),
+    (
+        "restoreSnapshot.sessionId",
+        "sessionId",
+        "sess",
+        NOT_FOUND,
+        "mutation($id: ID!, $snapshot: ID!) { restoreSnapshot(input: { snapshotId: $snapshot, sessionId: $id, fence: 1 }) { task { id } } }",
+    ),
+    (
         "taskEvents.projectId",
         "projectId",
         "proj",
@@ -358,7 +393,7 @@ impl Scene {
         assert_eq!(fence, 1);
         let known = json!({
             "project": project.id, "task": task, "asset": asset, "user": ana.id, "session": session,
-            "annotation": new_annotation(), "seen": { "#": 1 },
+            "annotation": new_annotation(), "seen": { "#": 1 }, "snapshot": app.snapshot(&task, 1).await,
         });
         Self { app, project, known }
     }

@@ -20,18 +20,20 @@ on_both_databases![
 const PAGE: &str = "first: $first, after: $after, last: $last, before: $before";
 
 /// A list: where it is in the schema, how to ask for it (`PAGE` stands for the arguments), where it is in the answer.
-const LISTS: [(&str, &str, &str); 14] = [
+const LISTS: [(&str, &str, &str); 16] = [
     ("Query.users", "users(PAGE) {ROWS}", "users"),
     ("Query.projects", "projects(PAGE) {ROWS}", "projects"),
     ("Query.tasks", "tasks(projectId: $project, PAGE) {ROWS}", "tasks"),
     ("Query.tasks", "tasks(projectId: $project, orderBy: CREATED, PAGE) {ROWS}", "tasks"),
     ("Query.tasks", "tasks(projectId: $project, orderBy: UPDATED, PAGE) {ROWS}", "tasks"),
+    ("Query.conflicts", "conflicts(projectId: $project, PAGE) {ROWS}", "conflicts"),
     ("Project.templates", "project(id: $project) { templates(PAGE) {ROWS} }", "project.templates"),
     ("Project.members", "project(id: $project) { members(PAGE) {ROWS} }", "project.members"),
     ("Project.assets", "project(id: $project) { assets(PAGE) {ROWS} }", "project.assets"),
     ("Project.jobs", "project(id: $project) { jobs(PAGE) {ROWS} }", "project.jobs"),
     ("Task.assets", "task(id: $task) { assets(PAGE) {ROWS} }", "task.assets"),
     ("Task.annotations", "task(id: $task) { annotations(PAGE) {ROWS} }", "task.annotations"),
+    ("Task.openConflicts", "task(id: $task) { openConflicts(PAGE) {ROWS} }", "task.openConflicts"),
     ("Task.assignments", "task(id: $task) { assignments(PAGE) {ROWS} }", "task.assignments"),
     ("Task.snapshots", "task(id: $task) { snapshots(PAGE) {ROWS} }", "task.snapshots"),
     (
@@ -58,9 +60,9 @@ impl Scene {
         let task = made.text("createTasks.tasks.0.id");
         let ana = app.person("ana").await;
         project.set_member(&ana, json!("ANNOTATOR")).await.get("setMember.member");
-        let annotation = new_annotation();
-        let saved = app.at_work(&project, &task, &ana).await.edit(span(&annotation, 0, "hello")).await;
-        assert_eq!(saved["outcome"], "APPLIED");
+        let session = app.at_work(&project, &task, &ana).await;
+        let second = app.second_screen(&project, &task, &session).await;
+        let annotation = session.dispute(&second, span(&new_annotation(), 0, "hello")).await.annotation;
         app.snapshot(&task, 1).await;
         project.export().await;
         Self { app, project, task, annotation }

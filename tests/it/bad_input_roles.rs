@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Database, Media, Person, Project, TestApp, new_annotation, on_both_databases, sdl::Schema, span,
+    Answer, Database, Media, Person, Project, Session, TestApp, new_annotation, on_both_databases, sdl::Schema, span,
 };
 
 on_both_databases![
@@ -38,10 +38,11 @@ const OF_MANAGERS: [(&str, &str, &str); 13] = [
 
 /// Mutations of reviewers and of annotators, as above.
 const OF_REVIEWERS: [(&str, &str, &str); 1] = [("claimReview", "projectId", "session { id }")];
-const OF_ANNOTATORS: [(&str, &str, &str); 3] = [
+const OF_ANNOTATORS: [(&str, &str, &str); 4] = [
     ("claimTask", "projectId", "session { id }"),
     ("joinTask", "taskId", "session { id }"),
     ("withdrawSubmission", "taskId", "session { id }"),
+    ("resolveConflict", "conflictId", "conflict { id }"),
 ];
 
 /// Mutations of the admins of the server.
@@ -57,10 +58,11 @@ const OF_ONESELF: [(&str, &str); 4] = [
 ];
 
 /// Mutations under a session of one's own: of nobody else is it one.
-const OF_HOLDERS: [(&str, &str); 7] = [
+const OF_HOLDERS: [(&str, &str); 8] = [
     ("saveAnnotations", "results { outcome }"),
     ("heartbeat", "expiresAt"),
     ("setSessionState", "session { id }"),
+    ("restoreSnapshot", "task { id }"),
     ("submitTask", "task { id }"),
     ("skipTask", "task { id }"),
     ("releaseTask", "task { id }"),
@@ -100,6 +102,9 @@ impl Scene {
         for done in [&to_judge, &to_review, &to_withdraw] {
             holder.submit(&hold(done).await).await.get("submitTask");
         }
+        let to_give_back = hold(&to_release).await;
+        let [one, other] = [to_give_back.clone(), hold(&to_release).await].map(|screen| Session::of(&holder, screen));
+        let disputed = one.dispute(&other, span(&new_annotation(), 0, "cell")).await;
         let judged = judge.try_claim_review(&project, json!({ "taskId": to_judge })).await.unwrap();
         let query = "query($id: ID!) { node(id: $id) { ... on LabelingSession { revision } } }";
         let revision = holder.send(query, json!({ "id": own.session })).await.get("node.revision").clone();
@@ -124,13 +129,15 @@ impl Scene {
             "claimTask": { "projectId": project.id },
             "joinTask": { "taskId": task },
             "withdrawSubmission": { "taskId": to_withdraw },
+            "resolveConflict": { "conflictId": disputed.conflict, "base": disputed.now, "choice": "INCOMING" },
             "claimReview": { "projectId": project.id },
             "saveAnnotations": own.with(json!({ "edits": [span(&new_annotation(), 0, "cell")] })),
             "heartbeat": own.input(),
             "setSessionState": own.with(json!({ "state": "ACTIVE", "expectedRevision": revision })),
+            "restoreSnapshot": own.with(json!({ "snapshotId": app.snapshot(&task, 1).await })),
             "submitTask": own.input(),
             "skipTask": hold(&to_skip).await.with(json!({ "reason": "too dark" })),
-            "releaseTask": hold(&to_release).await.input(),
+            "releaseTask": to_give_back.input(),
             "reviewTask": judged.with(json!({ "verdict": "ACCEPT" })),
             "createUser": { "email": "new@example.com", "name": "New" },
             "createProject": { "name": "Mine", "mediaType": "TEXT" },
@@ -197,7 +204,8 @@ async fn mutations_of_reviewers_and_annotators_are_forbidden_below_and_unseen_ou
     // Each input was sound.
     for (cases, person) in [(&OF_ANNOTATORS[..], &scene.holder), (&OF_REVIEWERS[..], &scene.judge)] {
         for (mutation, _, selection) in cases {
-            scene.sent_by(person, mutation, selection).await.text(&format!("{mutation}.session.id"));
+            let thing = selection.split(' ').next().unwrap();
+            scene.sent_by(person, mutation, selection).await.text(&format!("{mutation}.{thing}.id"));
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::harness::{Database, Media, Person, Project, TestApp, new_annotation, 
 on_both_databases![
     it_goes_on_where_it_was_killed,
     it_prints_what_the_filters_let_through,
+    it_tells_of_conflicts,
     it_ends_well_when_it_is_interrupted_or_nobody_reads,
     a_cursor_that_cannot_be_continued_is_told_and_it_goes_on,
     what_it_cannot_watch_it_says,
@@ -195,6 +196,23 @@ async fn it_prints_what_the_filters_let_through(database: Database) {
     told.dedup();
     assert!(told.iter().all(|word| ["SESSION_CHANGED", "ANNOTATION_SAVED"].contains(word)), "{seen:#?}");
     assert_eq!(told[..2], ["SESSION_CHANGED", "ANNOTATION_SAVED"], "{seen:#?}");
+}
+
+async fn it_tells_of_conflicts(database: Database) {
+    let (app, project, ana, tasks) = project(database).await;
+    let arguments = ["--project", &project.id, "--types", "CONFLICT_RAISED,CONFLICT_RESOLVED"];
+    let watching = Watching::start(&app.database, &arguments);
+    assert_eq!(watching.line()["type"], "CURSOR_MOVED");
+    let session = app.at_work(&project, &tasks[0], &ana).await;
+    let second = app.second_screen(&project, &tasks[0], &session).await;
+    let disputed = session.dispute(&second, span(&new_annotation(), 0, "cell")).await;
+    ana.resolve(&disputed.conflict, &disputed.now, "CURRENT", Value::Null).await.get("resolveConflict");
+    let data = json!({ "conflict": disputed.conflict, "annotation": disputed.annotation, "slot": 1 });
+    for told in ["CONFLICT_RAISED", "CONFLICT_RESOLVED"] {
+        let line = watching.line();
+        assert_eq!((&line["type"], &line["taskId"], &line["by"]), (&json!(told), &json!(tasks[0]), &json!(ana.id)));
+        assert_eq!(line["data"], data, "{line}");
+    }
 }
 
 async fn it_ends_well_when_it_is_interrupted_or_nobody_reads(database: Database) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Database, Media, TestApp, on_both_databases, read};
 
@@ -12,6 +12,7 @@ on_both_databases![
     release_mode_hides_the_schema,
     probes_say_how_the_server_is,
     metrics_are_on_the_admin_address,
+    edits_and_conflicts_are_counted,
     the_phases_of_a_tasks_life_are_measured,
     pages_work_without_another_machine,
 ];
@@ -166,12 +167,21 @@ async fn metrics_are_on_the_admin_address(database: Database) {
         "# TYPE concord_reaper_lag_seconds histogram".to_owned(),
         "concord_queue_slots 0".to_owned(),
         "concord_leases_revived_total 0".to_owned(),
+        "concord_open_conflicts 0".to_owned(),
         "label_coverage_ratio{coverage_set=\"all\"} 0".to_owned(),
         format!("concord_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
     ];
     let ends = ["submitted", "skipped", "released", "expired", "revoked"];
     let ended = ends.map(|how| format!("concord_leases_ended_total{{how=\"{how}\"}} 0"));
-    for line in throughput.chain(latency).chain(ended).chain(others) {
+    let conflicts = [
+        ("edits", "outcome", &["applied", "merged", "conflict", "rejected", "repeated"][..]),
+        ("conflicts_raised", "cause", &["concurrent", "deleted", "invalid_merge", "old_epoch", "late"]),
+        ("conflicts_resolved", "choice", &["current", "incoming", "merged"]),
+    ];
+    let conflicts = conflicts.into_iter().flat_map(|(family, label, words)| {
+        words.iter().map(move |word| format!("concord_{family}_total{{{label}=\"{word}\"}} 0"))
+    });
+    for line in throughput.chain(latency).chain(ended).chain(conflicts).chain(others) {
         assert!(text.lines().any(|one| one == line), "no {line} in {text}");
     }
     let of_queued =
@@ -196,6 +206,41 @@ async fn metrics_are_on_the_admin_address(database: Database) {
     assert_eq!(app.page("/metrics").send().await.unwrap().status(), 404, "not on the public address");
     let nothing = read(app.http.get(app.admin_url("/nothing"))).await;
     assert_eq!((nothing.status.as_u16(), nothing.code()), (404, "NOT_FOUND"));
+}
+
+async fn edits_and_conflicts_are_counted(database: Database) {
+    let app = TestApp::new(database).await;
+    let shared = app.shared_box().await;
+    let conflict = shared.disputed().await;
+    let renamed = shared.renamed(&shared.seen, "dust");
+    let third = shared.joined_by(&app, "cleo").await;
+    third.all_become("MERGED", json!([renamed])).await;
+    let (_, _, now) = shared.now().await;
+    shared.ana.all_become("REJECTED", json!([shared.renamed(&now, "bus")])).await;
+    shared.ana.all_become("APPLIED", json!([shared.moved(&shared.seen, 2.0)])).await;
+    let counted = async |wanted: &[(&str, f64)]| {
+        app.reconcile().await;
+        for (series, want) in wanted {
+            assert_eq!(app.metric(&format!("concord_{series}")).await, *want, "{series}");
+        }
+    };
+    // The box was made and moved; its move was sent again.
+    counted(&[
+        ("edits_total{outcome=\"applied\"}", 2.0),
+        ("edits_total{outcome=\"merged\"}", 1.0),
+        ("edits_total{outcome=\"conflict\"}", 1.0),
+        ("edits_total{outcome=\"rejected\"}", 1.0),
+        ("edits_total{outcome=\"repeated\"}", 1.0),
+        ("conflicts_raised_total{cause=\"concurrent\"}", 1.0),
+        ("conflicts_resolved_total{choice=\"incoming\"}", 0.0),
+        ("open_conflicts", 1.0),
+    ])
+    .await;
+    // Sent again it is one decision.
+    for _ in 0..2 {
+        shared.ana.person.resolve(&conflict, &now, "INCOMING", Value::Null).await.get("resolveConflict");
+    }
+    counted(&[("conflicts_resolved_total{choice=\"incoming\"}", 1.0), ("open_conflicts", 0.0)]).await;
 }
 
 async fn the_phases_of_a_tasks_life_are_measured(database: Database) {

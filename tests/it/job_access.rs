@@ -70,7 +70,7 @@ async fn a_job_says_all_it_is(database: Database) {
     }
     assert!(job["errorsUrl"].is_string() && job["resultUrl"].is_null(), "{job}");
 
-    let export = json!({ "states": ["ACCEPTED", "SUBMITTED"], "format": "COCO", "options": { "overlap": "FIRST" } });
+    let export = json!({ "states": ["ACCEPTED", "SUBMITTED"], "format": "COCO", "conflicts": "EXCLUDE", "options": { "overlap": "FIRST" } });
     let export = mia.start_export(&project, export).await;
     assert_eq!(export.text("startExport.job.kind"), "EXPORT");
     let export = export.text("startExport.job.id");
@@ -83,7 +83,10 @@ async fn a_job_says_all_it_is(database: Database) {
         app.rows("SELECT parameters::text FROM job WHERE kind = 'EXPORT'").await
     };
     let asked: Value = serde_json::from_str(&asked[0].0).unwrap();
-    assert_eq!(asked, json!({ "format": "COCO", "states": ["ACCEPTED", "SUBMITTED"], "overlap": "FIRST" }));
+    assert_eq!(
+        asked,
+        json!({ "format": "COCO", "states": ["ACCEPTED", "SUBMITTED"], "overlap": "FIRST", "conflicts": "EXCLUDE" })
+    );
     let query = "query($id: ID!) { project(id: $id) { jobs(first: 9) { totalCount pageInfo { hasNextPage }
         edges { cursor node { id } } nodes { id } } } }";
     let listed = mia.send(query, json!({ "id": project.id })).await;

@@ -55,6 +55,7 @@ mod job_import;
 mod job_progress;
 mod job_runners;
 mod lease_life;
+mod merge_model;
 mod merging_docs;
 mod page_walks;
 mod project_settings;
@@ -133,6 +134,7 @@ fn main() -> ExitCode {
         job_progress::trials(),
         job_runners::trials(),
         lease_life::trials(),
+        merge_model::trials(),
         merging_docs::trials(),
         page_walks::trials(),
         project_settings::trials(),

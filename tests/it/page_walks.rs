@@ -178,9 +178,16 @@ async fn every_list(app: &TestApp) -> (Person, Vec<List>) {
         project.export().await;
     }
     let other = app.project(&boss, Media::Text).await;
-    for _ in 0..8 {
+    for _ in 0..7 {
         app.project(&boss, Media::Text).await;
     }
+    let third = app.project(&boss, Media::Text).await;
+    let [disputed] = third.text_tasks(1).await.try_into().unwrap();
+    let session = app.at_work(&third, &disputed, &boss).await;
+    let second = app.second_screen(&third, &disputed, &session).await;
+    let creations = (0..11).map(|_| span(&new_annotation(), 0, "cell")).collect();
+    let last = session.dispute_all(&second, creations).await.pop().unwrap();
+    boss.resolve(&last.conflict, &last.now, "CURRENT", Value::Null).await.get("resolveConflict");
     // Priorities with ties, in no order; the latest change is in the middle of the list.
     let priorities = [3, -1, 3, 0, 0, 3, 0, -1, 0, 3, 7];
     let tasks = priorities.map(|priority| json!({ "data": { "text": "x" }, "priority": priority }));
@@ -220,6 +227,11 @@ async fn every_list(app: &TestApp) -> (Person, Vec<List>) {
         List::new("snapshots", "task(id: $id)", "snapshots", "id", "task.snapshots", 10).of(&shown),
         List::new("revisions", "node(id: $id) { ... on Annotation", "revisions", "revision", "node.revisions", 10)
             .of(&ids[4]),
+        List::new("conflicts", "", "conflicts(projectId: $id)", "id state", "conflicts", 11).of(&third.id),
+        List::new("open conflicts", "", "conflicts(projectId: $id, state: OPEN)", "id state", "conflicts", 10)
+            .of(&third.id),
+        List::new("conflicts of a task", "task(id: $id)", "openConflicts", "id", "task.openConflicts", 10)
+            .of(&disputed),
         List::new("turns of a task", "task(id: $id)", "assignments", "id", "task.assignments", 10).of(&handled),
         List::new("annotations of a handled task", "task(id: $id)", "annotations", "id", "task.annotations", 10)
             .of(&handled),

@@ -41,7 +41,7 @@ async fn every_place_of_the_schema_that_takes_an_id_or_a_cursor_has_a_case(_: Da
     assert_eq!(owned(NODES.map(|(node, _)| node)), schema.nodes, "implementations of Node");
     let lists = LISTS.iter().map(|list| list.field).chain(ADMIN_LISTS.map(|(field, _)| field));
     assert_eq!(owned(lists), schema.pages, "fields with pages");
-    let cursors = ["Query.events(after)", "Subscription.taskEvents(after)"];
+    let cursors = ["Query.events(after)", "Subscription.conflictEvents(after)", "Subscription.taskEvents(after)"];
     assert_eq!(owned(cursors), schema.event_cursors, "places that take event cursors");
 }
 
@@ -173,15 +173,20 @@ async fn an_event_cursor_of_another_project_gives_only_ones_own_events(database:
         answer.get("events.nodes").as_array().unwrap().clone()
     };
     let own: BTreeSet<String> = events(&a.annotator, &a.project.id, None).await.iter().map(id_of).collect();
-    let follow = "subscription($id: ID!, $after: EventCursor) {
-        taskEvents(projectId: $id, after: $after) { id projectId } }";
+    let follow = |field: &str| {
+        format!(
+            "subscription($id: ID!, $after: EventCursor) {{ {field}(projectId: $id, after: $after) {{ id projectId }} }}"
+        )
+    };
     let mut seen = 0;
     for foreign in events(&b.annotator, &b.project.id, None).await {
         let cursor = foreign["cursor"].as_str().unwrap();
         let variables = json!({ "id": a.project.id, "after": cursor });
-        let told = a.annotator.ask(follow, variables).await.get("taskEvents").clone();
-        let read = events(&a.annotator, &a.project.id, Some(cursor)).await;
-        for event in read.into_iter().chain([told]) {
+        let mut heard = events(&a.annotator, &a.project.id, Some(cursor)).await;
+        for field in ["taskEvents", "conflictEvents"] {
+            heard.push(a.annotator.ask(&follow(field), variables.clone()).await.get(field).clone());
+        }
+        for event in heard {
             assert_eq!(event["projectId"], a.project.id, "{event}");
             assert!(own.contains(&id_of(&event)) || id_of(&event).starts_with("cur_"), "{event}");
             seen += 1;

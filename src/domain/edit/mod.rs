@@ -61,8 +61,8 @@ impl<G> Stored<G> {
     #[must_use]
     pub fn base_of(&self, base: VersionVector, actor: &str) -> VersionVector {
         match &self.cut {
-            Some(before) if base.epoch() == before.epoch() => base.carried_over(before, actor),
-            _ => base,
+            Some(before) => base.carried_over(before, actor),
+            None => base,
         }
     }
 
@@ -165,7 +165,50 @@ impl Rejection {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_sibling_is_behind_an_edit_of_its_author_who_has_seen_it() {
+        let vector = |value| VersionVector::try_from(value).unwrap();
+        let sibling = Sibling {
+            base: VersionVector::first(),
+            epoch: 2,
+            dot: Dot { actor: "ana".into(), counter: 2 },
+            patch: Patch::<i32>::deleted(true),
+            cause: ConflictCause::Deleted,
+            fields: Vec::new(),
+        };
+        for (case, base, actor, want) in [
+            ("its own base", json!({ "#": 2, "ana": 1 }), "ana", false),
+            ("itself", json!({ "#": 2, "ana": 2 }), "ana", true),
+            ("a later epoch", json!({ "#": 3 }), "ana", true),
+            ("an older epoch", json!({ "#": 1, "ana": 7 }), "ana", false),
+            ("another who has seen it", json!({ "#": 2, "ana": 2 }), "ben", false),
+        ] {
+            assert_eq!(sibling.is_behind(&vector(base), actor), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn nobody_looks_for_an_edit_that_cannot_have_been_here() {
+        let vector = |value| VersionVector::try_from(value).unwrap();
+        let content = Content { label: "car".into(), geometry: 1, attributes: serde_json::Map::new(), deleted: false };
+        let at = vector(json!({ "#": 2, "server": 1, "ana": 2 }));
+        let stored = Stored { content, vector: at, last_dots: BTreeMap::new(), revision: 9, cut: None };
+        for (case, base, actor, want) in [
+            ("the next of its actor", json!({ "#": 2, "server": 1, "ana": 2 }), "ana", false),
+            ("the last of its actor", json!({ "#": 2, "server": 1, "ana": 1 }), "ana", true),
+            ("an earlier one", json!({ "#": 2, "server": 1 }), "ana", true),
+            ("the first of another", json!({ "#": 2, "server": 1 }), "ben", false),
+            ("one ahead", json!({ "#": 2, "server": 1, "ana": 3 }), "ana", false),
+            ("any of an older epoch", json!({ "#": 1, "ana": 7 }), "ana", true),
+            ("any of a newer one", json!({ "#": 3 }), "ana", false),
+        ] {
+            assert_eq!(stored.may_know(&vector(base), actor), want, "{case}");
+        }
+    }
 
     #[test]
     fn a_field_reads_back_from_its_name() {

@@ -323,6 +323,18 @@ fn drags_of_one_author_are_one_sibling_and_those_of_another_are_another() {
 }
 
 #[test]
+fn who_goes_on_after_a_cut_goes_on_with_the_same_sibling() {
+    let a1 = vector(json!({ "#": 1, "ana": 1 }));
+    let mut ledger = Ledger::with(&[create("ana", 1), edit("ana", &a1, shift(2)), edit("ben", &a1, shift(3))]);
+    ledger.cut();
+    let seen = ledger.vector();
+    ledger.take(&edit("ana", &seen, shift(4)));
+    ledger.take(&edit("ben", &seen, shift(5)));
+    let [sibling] = &ledger.siblings[..] else { panic!("{:?}", ledger.siblings) };
+    assert_eq!((&sibling.base, sibling.epoch, sibling.patch.geometry), (&a1, 2, Some(5)));
+}
+
+#[test]
 fn a_deletion_that_waits_stays_one_when_its_author_goes_on_elsewhere() {
     let a1 = vector(json!({ "#": 1, "ana": 1 }));
     let mut ledger = Ledger::with(&[create("ana", 1), edit("ana", &a1, shift(2)), edit("ben", &a1, DELETE())]);

@@ -67,14 +67,14 @@ pub(super) async fn run(work: Work<'_>) -> Result<End, Stop> {
 
 /// What the job's message says of annotations with an open conflict.
 fn about_conflicts(disputed: u64, export: ConflictExport) -> String {
-    let them = match disputed {
-        1 => "1 annotation has an open conflict".to_owned(),
-        more => format!("{more} annotations have an open conflict"),
+    let (them, as_now) = match disputed {
+        1 => ("1 annotation has an open conflict".to_owned(), "as it is now"),
+        more => (format!("{more} annotations have an open conflict"), "as they are now"),
     };
     match (disputed, export) {
         (0, _) => String::new(),
         (_, ConflictExport::Exclude) => format!("; {them}: left out"),
-        (_, ConflictExport::Current) => format!("; {them}: taken as it is now"),
+        (_, ConflictExport::Current) => format!("; {them}: taken {as_now}"),
         (_, ConflictExport::Fail) => format!("{them}; resolve first, or export with EXCLUDE or CURRENT"),
     }
 }

@@ -50,8 +50,8 @@ impl TestApp {
         let (id, user, task) = (self.uuid_literal(Uuid::now_v7()), self.literal(&person.id), self.literal(task));
         self.sql(&format!(
             "INSERT INTO annotation (id, task_id, slot, project_id, kind, tool, label, geometry, attributes,
-               version_vector, last_dots, revision, deleted, source, author_id, last_edited_by, created_at, updated_at)
-             SELECT {id}, id, 1, project_id, '{kind}', 'Words', '{label}', '{{}}', '{{}}', '{{\"#\": 1}}', '{{}}', 1, {deleted},
+               version_vector, last_dots, actors, revision, deleted, source, author_id, last_edited_by, created_at, updated_at)
+             SELECT {id}, id, 1, project_id, '{kind}', 'Words', '{label}', '{{}}', '{{}}', '{{\"#\": 1}}', '{{}}', 0, 1, {deleted},
                '{source}', {user}, {user}, created_at, created_at FROM task WHERE id = {task}"
         ))
         .await;

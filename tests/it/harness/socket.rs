@@ -120,10 +120,11 @@ impl Socket {
         }
     }
 
-    /// The next event of a subscription to `taskEvents`.
+    /// The next event of a subscription to events.
     pub(crate) async fn event(&mut self) -> Value {
         let message = self.next().await;
-        let event = &message["payload"]["data"]["taskEvents"];
+        let data = &message["payload"]["data"];
+        let event = if data["conflictEvents"].is_null() { &data["taskEvents"] } else { &data["conflictEvents"] };
         assert!(message["type"] == "next" && event.is_object(), "no event: {message}");
         assert_eq!(message["payload"].get("errors"), None, "{message}");
         event.clone()

@@ -38,11 +38,12 @@ pub(super) const WITHOUT_IDS: [&str; 9] = [
 ];
 
 /// Each implementation of Node with its ids in a project.
-pub(super) const NODES: [(&str, IdsOf); 12] = [
+pub(super) const NODES: [(&str, IdsOf); 13] = [
     ("AccessToken", |b| vec![b.spare_token.clone()]),
     ("Annotation", |b| b.annotations.clone()),
     ("Assignment", |b| b.assignments.clone()),
     ("Asset", |b| vec![b.ready.clone(), b.pending.clone()]),
+    ("Conflict", conflict),
     ("Job", job),
     ("LabelingSession", session),
     ("Project", project),
@@ -59,6 +60,10 @@ fn nodes(b: &Tenant) -> Vec<String> {
 
 fn session(b: &Tenant) -> Vec<String> {
     vec![b.session.id.clone()]
+}
+
+fn conflict(b: &Tenant) -> Vec<String> {
+    vec![b.disputed.conflict.clone()]
 }
 
 fn job(b: &Tenant) -> Vec<String> {
@@ -88,6 +93,7 @@ pub(super) const CASES: &[Case] = &[
             ... on Annotation { label author { id } revisions(first: 9) { totalCount nodes { content { label } } } }
             ... on Snapshot { slot payload task { id } } ... on LabelingSession { actor fence task { id } slot { number } }
             ... on Assignment { state annotator { id } } ... on Review { verdict comment reviewer { id } }
+            ... on Conflict { cause fields annotation { id } incoming { label } incomingBy { id } task { id } }
             ... on Job { kind state message resultUrl project { id } createdBy { id } }
             ... on Asset { fileName url } ... on Task { externalId slots { reservedFor { id } holder { id } } reviews { id }
               annotations(first: 9) { nodes { id } } assignments(first: 9) { totalCount nodes { id } } } } }",
@@ -131,6 +137,13 @@ pub(super) const CASES: &[Case] = &[
         manager_gets: "",
     },
     Case {
+        place: "Query.conflicts(projectId)",
+        ids: project,
+        document: "query($id: ID!) { conflicts(projectId: $id, first: 9) { totalCount nodes { id incoming { label } } } }",
+        variables: |_, id| json!({ "id": id }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
         place: "Query.eventCursor(projectId)",
         ids: project,
         document: "query($id: ID!) { eventCursor(projectId: $id) }",
@@ -157,6 +170,13 @@ pub(super) const CASES: &[Case] = &[
         document: "subscription($project: ID!, $id: ID!, $after: EventCursor) {
             taskEvents(projectId: $project, taskId: $id, after: $after) { id } }",
         variables: |a, id| json!({ "project": a.project.id, "id": id, "after": front(&a.project.id) }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Subscription.conflictEvents(projectId)",
+        ids: project,
+        document: "subscription($id: ID!, $after: EventCursor) { conflictEvents(projectId: $id, after: $after) { id } }",
+        variables: |_, id| json!({ "id": id, "after": front(id) }),
         manager_gets: "NOT_FOUND",
     },
     Case {
@@ -321,6 +341,28 @@ pub(super) const CASES: &[Case] = &[
         manager_gets: "",
     },
     Case {
+        place: "Mutation.restoreSnapshot(input.snapshotId)",
+        ids: |b| vec![b.snapshot.clone()],
+        document: RESTORE,
+        variables: |a, id| under(a, &a.session.id, json!({ "snapshotId": id })),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.restoreSnapshot(input.sessionId)",
+        ids: session,
+        document: RESTORE,
+        variables: |a, id| under(a, id, json!({ "snapshotId": a.snapshot })),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Mutation.resolveConflict(input.conflictId)",
+        ids: conflict,
+        document: "mutation($input: ResolveConflictInput!) { resolveConflict(input: $input) {
+            conflict { id choice } annotation { id label } } }",
+        variables: |a, id| json!({ "input": { "conflictId": id, "base": a.disputed.now, "choice": "CURRENT" } }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
         place: "Mutation.updateTasks(input.taskIds)",
         ids: |b| b.tasks.clone(),
         document: UPDATE_TASKS,
@@ -465,6 +507,9 @@ pub(super) const CASES: &[Case] = &[
 const SAVE: &str = "mutation($input: SaveAnnotationsInput!) { saveAnnotations(input: $input) {
     results { annotationId outcome code field message annotation { id label author { id } } } } }";
 
+const RESTORE: &str = "mutation($input: RestoreSnapshotInput!) { restoreSnapshot(input: $input) {
+    task { id version } results { annotationId outcome } } }";
+
 const CLAIM_TASK: &str =
     "mutation($input: ClaimTaskInput!) { claimTask(input: $input) { session { id actor task { id } } reason } }";
 const CLAIM_REVIEW: &str =
@@ -531,6 +576,12 @@ pub(super) const LISTS: &[List] = &[
         document: r#"{ tasks(projectId: "ID", orderBy: UPDATED, PAGE) { edges { cursor node { id } } } }"#,
     },
     List {
+        field: "Query.conflicts",
+        path: "conflicts",
+        id: |t| &t.project.id,
+        document: r#"{ conflicts(projectId: "ID", PAGE) { edges { cursor node { id } } } }"#,
+    },
+    List {
         field: "Project.templates",
         path: "project.templates",
         id: |t| &t.project.id,
@@ -565,6 +616,12 @@ pub(super) const LISTS: &[List] = &[
         path: "task.annotations",
         id: |t| &t.tasks[0],
         document: r#"{ task(id: "ID") { annotations(includeDeleted: true, PAGE) { edges { cursor node { id } } } } }"#,
+    },
+    List {
+        field: "Task.openConflicts",
+        path: "task.openConflicts",
+        id: |t| &t.tasks[0],
+        document: r#"{ task(id: "ID") { openConflicts(PAGE) { edges { cursor node { id } } } } }"#,
     },
     List {
         field: "Task.assignments",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Media, Person, Project, Session, TestApp, id_of, new_annotation, span};
+use crate::harness::{Disputed, Media, Person, Project, Session, TestApp, id_of, new_annotation, span};
 
 /// A project with everything in it that can have an id.
 pub(super) struct Tenant {
@@ -28,6 +28,8 @@ pub(super) struct Tenant {
     pub(super) annotations: Vec<String>,
     /// Of the first task.
     pub(super) snapshot: String,
+    /// One more annotation of the first task, with an open conflict.
+    pub(super) disputed: Disputed,
     /// Turns on the first task, one of the annotator's and one of the manager's.
     pub(super) assignments: Vec<String>,
     /// Of the last task, which is accepted.
@@ -69,6 +71,8 @@ impl Tenant {
         let edits = json!([span(&annotations[0], 0, "cells"), span(&annotations[1], 0, "cells"), deletion]);
         session.save(edits).await.get("saveAnnotations.results.2.annotation.id");
         let snapshot = app.snapshot(&tasks[0], 1).await;
+        let second = app.second_screen(&project, &tasks[0], &session).await;
+        let disputed = session.dispute(&second, span(&new_annotation(), 0, "cells")).await;
         annotators.edit(span(&new_annotation(), 0, "a")).await;
         let done = app.at_work(&project, &tasks[2], &annotator).await;
         annotator.submit(&done.screen).await.get("submitTask");
@@ -101,6 +105,7 @@ impl Tenant {
             annotators,
             annotations,
             snapshot,
+            disputed,
             assignments: turns.get("task.assignments.nodes").as_array().unwrap().iter().map(id_of).collect(),
             review: judged.text("reviewTask.reviews.0.id"),
             job: project.export().await,
@@ -134,6 +139,7 @@ impl Tenant {
             tasks(projectId: $id, first: 50) { nodes { id state priority version slots { state holder { id } reservedFor { id } }
               assignments(first: 9) { nodes { state } } reviews { id }
               annotations(first: 50, includeDeleted: true) { nodes { id revision } } snapshots(first: 9) { nodes { id } } } }
+            conflicts(projectId: $id, first: 9) { nodes { id state } }
             viewer { accessTokens { id } sessions { id state } }
         }";
         let answer = self.manager().send(query, json!({ "id": self.project.id })).await;

@@ -15,6 +15,7 @@ mod saves;
 use std::collections::HashMap;
 
 pub(crate) use client::{Client, Door};
+pub(crate) use dice::Dice;
 pub(crate) use facts::Facts;
 pub(crate) use habits::{Crowd, Habits};
 pub(crate) use ledger::Ledger;
