@@ -365,7 +365,8 @@ fn limits_are_kept() {
     assert_eq!(code(&ledger.take(&edit("p1", &full, shift(4)))), Ok(EditOutcome::Applied));
 
     let no_room = |stored: &mut Option<Stored<Number>>, edit: &Edit<Number>| {
-        let meeting = Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: false };
+        let meeting =
+            Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: false, may_wait: true };
         decide(stored, edit, &meeting, check)
     };
     assert_eq!(code(&no_room(&mut None, &create("ana", 1))), Err((ErrorCode::LimitExceeded, "id")));
