@@ -25,9 +25,10 @@ const TIMES: usize = 5_001;
 
 pub(crate) fn run() {
     let (stored, base) = state();
-    let seen = content();
+    let mut seen = content();
     let edit = |patch: Patch<Geometry>| Edit {
         actor: "author".to_owned(),
+        sent: base.clone(),
         base: base.clone(),
         hash: EditHash::of(&json!("an edit")),
         change: Change::Write(patch),
@@ -38,10 +39,17 @@ pub(crate) fn run() {
     for (name, edit, want) in
         [("merged", edit(moved), EditOutcome::Merged), ("kept beside it", edit(attribute(0)), EditOutcome::Conflict)]
     {
-        let meeting = Meeting { fence: Fence::Holds, known: None, seen: Some(&seen), siblings: &[], has_room: true };
         let met = || Some(stored.clone());
         let took = micros(met, |mut met| {
-            let outcome = decide(&mut met, black_box(&edit), &meeting, |_| Ok(()));
+            let meeting = Meeting {
+                fence: Fence::Holds,
+                known: None,
+                seen: Some(&mut seen),
+                siblings: &[],
+                has_room: true,
+                may_wait: true,
+            };
+            let outcome = decide(&mut met, black_box(&edit), meeting, |_| Ok(()));
             assert!(matches!(&outcome, Outcome::Accepted(accepted) if accepted.outcome == want), "{outcome:?}");
             (met, outcome)
         });
@@ -51,7 +59,7 @@ pub(crate) fn run() {
 }
 
 /// The median time of what is done with what was made ready.
-fn micros<R, D>(ready: impl Fn() -> R, done: impl Fn(R) -> D) -> f64 {
+fn micros<R, D>(ready: impl Fn() -> R, mut done: impl FnMut(R) -> D) -> f64 {
     let times = (0..TIMES).map(|_| {
         let ready = ready();
         let begun = Instant::now();

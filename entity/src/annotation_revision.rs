@@ -25,6 +25,7 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary")]
     pub version_vector: Json,
     pub by_user: Option<Uuid>,
+    pub last_edited_by: Uuid,
     pub at: DateTimeUtc,
     pub conflict_id: Option<Uuid>,
 }

@@ -23,14 +23,14 @@ pub enum Fence {
 }
 
 /// What is known when an edit meets the state.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Meeting<'m, G> {
     /// Whether it comes in time.
     pub fence: Fence,
     /// An accepted edit of its dot, looked for where [`Stored::may_know`]; for a create, the one that made the annotation.
     pub known: Option<&'m Known>,
-    /// What its author saw, where that is known: the state at the edit's base.
-    pub seen: Option<&'m Content<G>>,
+    /// What its author saw, where that is known: the state at the edit's base. It stays as it is, but may be tried on.
+    pub seen: Option<&'m mut Content<G>>,
     /// The open siblings, oldest first.
     pub siblings: &'m [Sibling<G>],
     /// Whether one more annotation may be live.
@@ -78,11 +78,11 @@ pub struct Raised<G> {
 pub fn decide<G: Clone + PartialEq>(
     stored: &mut Option<Stored<G>>,
     edit: &Edit<G>,
-    meeting: &Meeting<'_, G>,
+    meeting: Meeting<'_, G>,
     check: impl Fn(&Content<G>) -> Result<(), Rejection>,
 ) -> Outcome<G> {
     let decided = match (stored.as_mut(), &edit.change) {
-        (None, Change::Create(content)) => make(edit, content, meeting, check).map(|(made, accepted)| {
+        (None, Change::Create(content)) => make(edit, content, &meeting, check).map(|(made, accepted)| {
             *stored = Some(made);
             Outcome::Accepted(accepted)
         }),
@@ -183,7 +183,7 @@ struct Encounter<'e, G, C> {
     stored: &'e mut Stored<G>,
     edit: &'e Edit<G>,
     patch: &'e Patch<G>,
-    meeting: &'e Meeting<'e, G>,
+    meeting: Meeting<'e, G>,
     check: C,
 }
 
@@ -298,10 +298,14 @@ impl<G: Clone + PartialEq, C: Fn(&Content<G>) -> Result<(), Rejection>> Encounte
         has_seen_all: bool,
     ) -> Result<Accepted<G>, Rejection> {
         let Edit { base, actor, .. } = self.edit;
-        let seen = if has_seen_all { Some(&self.stored.content) } else { self.meeting.seen };
-        let saw_tombstone = seen.is_some_and(|seen| seen.deleted);
-        if let Some(seen) = seen.filter(|_| self.says_something()) {
-            (self.check)(&seen.clone().with(self.patch.clone()))?;
+        let says_something = self.says_something();
+        let seen = if has_seen_all { Some(&mut self.stored.content) } else { self.meeting.seen.as_deref_mut() };
+        let saw_tombstone = seen.as_ref().is_some_and(|seen| seen.deleted);
+        if let Some(seen) = seen.filter(|_| says_something) {
+            let undo = seen.exchange(self.patch.clone());
+            let checked = (self.check)(seen);
+            seen.exchange(undo);
+            checked?;
         }
         let dot = self.next_dot()?;
         let siblings = self.meeting.siblings;

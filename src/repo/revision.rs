@@ -34,7 +34,7 @@ pub struct Revision {
     pub annotation: AnnotationId,
     /// From 1.
     pub number: i32,
-    /// The epoch of the base of the edit that led to it.
+    /// The epoch of the edit that led to it, as its author counts.
     pub epoch: i32,
     /// That edit.
     pub dot: Dot,
@@ -50,6 +50,8 @@ pub struct Revision {
     pub vector: VersionVector,
     /// Whose edit it was.
     pub by: Option<UserId>,
+    /// Who had changed last what it says.
+    pub last_edited_by: UserId,
     /// When.
     pub at: DateTime<Utc>,
     /// The conflict that the edit became, or went into.
@@ -67,17 +69,19 @@ impl Revision {
         written: &[Field],
         (by, at): (UserId, DateTime<Utc>),
     ) -> Self {
+        let (epoch, dot) = edit.name();
         Self {
             annotation,
             number: state.revision,
-            epoch: edit.base.epoch(),
-            dot: edit.dot(),
+            epoch,
+            dot,
             hash: edit.hash,
             outcome,
             fields: written.iter().map(ToString::to_string).collect(),
             content: state.content.clone(),
             vector: state.vector.clone(),
             by: Some(by),
+            last_edited_by: by,
             at,
             conflict: None,
         }
@@ -90,7 +94,7 @@ impl Revision {
         state: &Stored<Geometry>,
         hash: EditHash,
         written: &[Field],
-        by: Option<UserId>,
+        (by, last_edited_by): (Option<UserId>, UserId),
         at: DateTime<Utc>,
     ) -> Self {
         Self {
@@ -104,6 +108,7 @@ impl Revision {
             content: state.content.clone(),
             vector: state.vector.clone(),
             by,
+            last_edited_by,
             at,
             conflict: None,
         }
@@ -125,6 +130,7 @@ impl TryFrom<Model> for Revision {
             content: content(row.label, row.geometry, row.attributes, row.deleted)?,
             vector: json(row.version_vector)?,
             by: row.by_user.map(UserId),
+            last_edited_by: UserId(row.last_edited_by),
             at: row.at,
             conflict: row.conflict_id.map(ConflictId),
         })
@@ -153,7 +159,7 @@ pub async fn insert_many(conn: &impl Conn, revisions: &[Revision]) -> Result<(),
     sql::insert_many(conn, Entity, COLUMNS, revisions.iter().map(row)).await
 }
 
-const COLUMNS: [Column; 16] = {
+const COLUMNS: [Column; 17] = {
     use Column as C;
     [
         C::AnnotationId,
@@ -170,12 +176,13 @@ const COLUMNS: [Column; 16] = {
         C::Deleted,
         C::VersionVector,
         C::ByUser,
+        C::LastEditedBy,
         C::At,
         C::ConflictId,
     ]
 };
 
-fn row(revision: &Revision) -> Result<[Expr; 16], RepoError> {
+fn row(revision: &Revision) -> Result<[Expr; 17], RepoError> {
     Ok([
         value(revision.annotation.0),
         value(revision.number),
@@ -191,6 +198,7 @@ fn row(revision: &Revision) -> Result<[Expr; 16], RepoError> {
         value(revision.content.deleted),
         value(to_json(&revision.vector)?),
         value(revision.by.map(|user| user.0)),
+        value(revision.last_edited_by.0),
         value(revision.at),
         value(revision.conflict.map(|conflict| conflict.0)),
     ])
@@ -319,7 +327,7 @@ pub async fn find_as_of(
             revision: revision.number,
             cut: None,
         };
-        let last_edited_by = revision.by.unwrap_or(now.author);
+        let last_edited_by = revision.last_edited_by;
         Some((name, Annotation { state, last_edited_by, updated_at: revision.at, ..now.clone() }))
     };
     Ok(then.into_iter().filter_map(as_of).collect())

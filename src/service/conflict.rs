@@ -234,7 +234,8 @@ async fn write(
     let (task, by) = (&mut locked.task, Some(viewer.user.id));
     (task.version, task.updated_at) = (task.version + 1, locked.now);
     task.open_conflicts -= 1;
-    let revision = Revision::of_server(annotation.id, &annotation.state, hash, changed, by, locked.now);
+    let people = (by, annotation.last_edited_by);
+    let revision = Revision::of_server(annotation.id, &annotation.state, hash, changed, people, locked.now);
     let revision = Revision { conflict: Some(conflict.id), ..revision };
     annotation_repo::write_all(txn, &[annotation]).await?;
     revision::insert(txn, std::slice::from_ref(&revision)).await?;

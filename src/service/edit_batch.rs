@@ -236,10 +236,11 @@ impl<'b> Batch<'b> {
                 questions.names.insert(EditName::Revision(*id, 1));
                 continue;
             };
+            if stored.may_know(base, actor) {
+                questions.names.insert(EditName::Dot(*id, base.epoch(), Dot::after(base, actor)));
+            }
             let base = stored.base_of(base.clone(), actor);
-            if stored.may_know(&base, actor) {
-                questions.names.insert(EditName::Dot(*id, base.epoch(), Dot::after(&base, actor)));
-            } else if let Some(revision) = stored.revision_at(&base) {
+            if let Some(revision) = stored.revision_at(&base) {
                 questions.states.insert((*id, revision));
                 // Only for saying whose work it was: what is written too, or for a deletion anything.
                 let news = stored.news(&base).into_iter().filter(|field| action.touches(field));
@@ -340,28 +341,27 @@ impl<'b> Batch<'b> {
         let annotation = found.cloned().or(made).ok_or_else(no_such_annotation)?;
         let name = match &edit.change {
             Change::Create(_) => EditName::Revision(id, 1),
-            Change::Write(_) => EditName::Dot(id, edit.base.epoch(), edit.dot()),
+            Change::Write(_) => name_of(id, &edit),
         };
         let (tool, asset, slot) = (self.tool_of(&annotation)?, annotation.asset, annotation.slot);
         let mut stored = is_there.then_some(annotation.state);
         let before = stored.as_ref().map(|stored| stored.vector.clone());
-        let seen = stored.as_ref().and_then(|stored| self.seen(id, stored, &edit.base));
+        let mut seen = stored.as_ref().and_then(|stored| self.seen(id, stored, &edit.base)).cloned();
         let siblings: Vec<_> = self.conflicts_of(id).iter().map(|conflict| conflict.sibling.clone()).collect();
         let meeting = Meeting {
             fence: self.fence_in(slot).ok_or_else(no_such_annotation)?,
             known: self.background.known.get(&name),
-            seen,
+            seen: seen.as_mut(),
             siblings: &siblings,
             has_room: self.live < limits::TASK_ANNOTATIONS,
             may_wait: self.locked.task.open_conflicts + self.accepted.raised < limits::TASK_CONFLICTS,
         };
         let check = |content: &Content<Geometry>| self.canvas.check(tool, asset, content, geometry_too);
-        match merge::decide(&mut stored, &edit, &meeting, check) {
+        match merge::decide(&mut stored, &edit, meeting, check) {
             Outcome::Repeated(known) => Ok(self.taken_before(id, &edit, known)),
             Outcome::Rejected(rejection) => Err(rejection),
             Outcome::Accepted(accepted) => {
                 let state = stored.ok_or_else(no_such_annotation)?;
-                let seen = seen.cloned();
                 self.follow_view(id, &edit, before.as_ref(), seen.as_ref());
                 Ok(self.accept(&edit, Annotation { state, ..annotation }, accepted, seen))
             }
@@ -414,13 +414,14 @@ impl<'b> Batch<'b> {
     fn edit(
         &self,
         id: AnnotationId,
-        base: VersionVector,
+        sent: VersionVector,
         patch: Patch<Geometry>,
         said: &Value,
     ) -> Result<Edit<Geometry>, Rejection> {
         let actor = self.session.actor.clone();
-        let base = self.must_be_within_reach(id)?.state.base_of(base, &actor);
-        Ok(Edit { actor, base, change: Change::Write(patch), hash: EditHash::of(said) })
+        let stored = &self.must_be_within_reach(id)?.state;
+        let base = stored.base_of(sent.clone(), &actor);
+        Ok(Edit { actor, sent, base, change: Change::Write(patch), hash: EditHash::of(said) })
     }
 
     /// The annotation that a creation would make, and the creation.
@@ -445,6 +446,7 @@ impl<'b> Batch<'b> {
         let content = Content { label: new.label, geometry, attributes, deleted: false };
         let edit = Edit {
             actor: self.session.actor.clone(),
+            sent: VersionVector::first(),
             base: VersionVector::first(),
             change: Change::Create(content.clone()),
             hash: EditHash::of(&json!({ "create": said })),
@@ -498,15 +500,15 @@ impl<'b> Batch<'b> {
             self.live += 1;
         }
         let known = Known { hash: edit.hash, outcome, conflict };
-        self.background.known.insert(EditName::Dot(id, edit.base.epoch(), edit.dot()), known);
+        self.background.known.insert(name_of(id, edit), known);
         if annotation.state.revision == 1 {
             self.background.known.insert(EditName::Revision(id, 1), known);
         }
         let revision = Revision::of(id, edit, &annotation.state, outcome, &written, (self.by, now));
-        self.accepted.revisions.push(Revision { conflict, ..revision });
-        self.accepted.changed.insert(id);
         // An edit that waits beside it has changed nothing of what it says.
         let last_edited_by = if outcome == EditOutcome::Conflict { annotation.last_edited_by } else { self.by };
+        self.accepted.revisions.push(Revision { conflict, last_edited_by, ..revision });
+        self.accepted.changed.insert(id);
         self.annotations.insert(id, Annotation { last_edited_by, updated_at: now, ..annotation });
         Taken { outcome, repeated: false, fields, conflict }
     }
@@ -631,6 +633,11 @@ struct Taken {
     repeated: bool,
     fields: Vec<Field>,
     conflict: Option<ConflictId>,
+}
+
+fn name_of(id: AnnotationId, edit: &Edit<Geometry>) -> EditName {
+    let (epoch, dot) = edit.name();
+    EditName::Dot(id, epoch, dot)
 }
 
 fn no_such_annotation() -> Rejection {

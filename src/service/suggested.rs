@@ -67,6 +67,7 @@ impl Made {
         });
         let edit = Edit {
             actor: ACTOR.to_owned(),
+            sent: VersionVector::first(),
             base: VersionVector::first(),
             change: Change::Create(content),
             hash: EditHash::of(&json!({ "import": said })),
@@ -75,7 +76,7 @@ impl Made {
         let meeting =
             Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: true, may_wait: true };
         let mut made = None;
-        let outcome = merge::decide(&mut made, &edit, &meeting, |_| Ok(()));
+        let outcome = merge::decide(&mut made, &edit, meeting, |_| Ok(()));
         let (Outcome::Accepted(accepted), Some(state)) = (outcome, made) else {
             return Err(RepoError::Corrupt("a new annotation was not applied".to_owned()).into());
         };

@@ -29,7 +29,9 @@ pub(crate) async fn cut(txn: &Txn, changes: &mut Changes, task: &Task, slot: i32
         annotation.state.cut();
         annotation.updated_at = at;
     }
-    let revision = |annotation: &Annotation| Revision::of_server(annotation.id, &annotation.state, hash, &[], None, at);
+    let revision = |annotation: &Annotation| {
+        Revision::of_server(annotation.id, &annotation.state, hash, &[], (None, annotation.last_edited_by), at)
+    };
     let revisions: Vec<Revision> = long.iter().map(revision).collect();
     if !annotation::write_all(txn, &long.iter().collect::<Vec<_>>()).await? {
         return Err(RepoError::NotFound.into());

@@ -59,6 +59,7 @@ CREATE TABLE annotation_revision (
   deleted boolean NOT NULL,
   version_vector jsonb NOT NULL,
   by_user uuid REFERENCES "user" (id),
+  last_edited_by uuid NOT NULL REFERENCES "user" (id),
   at timestamptz NOT NULL,
   conflict_id uuid,
   PRIMARY KEY (annotation_id, revision),

@@ -23,8 +23,10 @@ use crate::domain::{
 pub struct Edit<G> {
     /// Its author's session.
     pub actor: String,
-    /// What its author had seen of the annotation, joined with the author's own edits of it so far; as
-    /// [`Stored::base_of`] gives it. A create has seen nothing.
+    /// What its author had seen of the annotation, joined with the author's own edits of it so far. A create has seen
+    /// nothing.
+    pub sent: VersionVector,
+    /// The same as it is to be understood, see [`Stored::base_of`].
     pub base: VersionVector,
     /// What it does.
     pub change: Change<G>,
@@ -33,10 +35,16 @@ pub struct Edit<G> {
 }
 
 impl<G> Edit<G> {
-    /// Its place among the edits of its actor; with the epoch of its base for ever its name.
+    /// Its place among the edits of its actor in the vector.
     #[must_use]
     pub fn dot(&self) -> Dot {
         Dot::after(&self.base, &self.actor)
+    }
+
+    /// What it is called for ever, however often the vector is cut: its place as its author counts, and the epoch of that.
+    #[must_use]
+    pub fn name(&self) -> (i32, Dot) {
+        (self.sent.epoch(), Dot::after(&self.sent, &self.actor))
     }
 }
 

@@ -70,14 +70,6 @@ pub(super) struct Sent {
     pub(super) outcome: Outcome<Number>,
 }
 
-impl Sent {
-    /// Whether nobody can know it again: an edit on a vector that was cut counts as one on what came of it, and how is
-    /// forgotten once that is cut.
-    pub(super) fn is_forgotten(&self, now: &VersionVector) -> bool {
-        self.base.epoch() < self.edit.base.epoch() && self.edit.base.epoch() < now.epoch()
-    }
-}
-
 /// Deeds, each between two moments, and all that is known after them.
 #[derive(Clone, Default)]
 pub(super) struct History {
@@ -165,11 +157,7 @@ impl History {
             }
             Step::Again(which) => {
                 let Some(at) = which.checked_rem(self.sent.len()) else { return };
-                let sent = self.sent[at].clone();
-                if sent.is_forgotten(&self.ledger.vector()) {
-                    return;
-                }
-                let Sent { actor, base, change, .. } = sent;
+                let Sent { actor, base, change, .. } = self.sent[at].clone();
                 self.send(actor, &base, change, Fence::Holds)
             }
             Step::Resolve { which, decision, back } => {

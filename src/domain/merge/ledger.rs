@@ -29,7 +29,7 @@ pub(super) fn patch(label: Option<&str>, geometry: Option<Number>, attributes: &
 
 pub(super) fn edit(actor: &str, base: &VersionVector, change: Change<Number>) -> Edit<Number> {
     let hash = EditHash::of(&format!("{change:?}"));
-    Edit { actor: actor.into(), base: base.clone(), change, hash }
+    Edit { actor: actor.into(), sent: base.clone(), base: base.clone(), change, hash }
 }
 
 pub(super) fn create(actor: &str, geometry: Number) -> Edit<Number> {
@@ -87,8 +87,11 @@ impl Ledger {
 
     /// An edit whose base is understood as the service understands it.
     pub(super) fn edit(&self, actor: &str, base: &VersionVector, change: Change<Number>) -> Edit<Number> {
-        let base = self.stored.as_ref().map_or_else(|| base.clone(), |stored| stored.base_of(base.clone(), actor));
-        edit(actor, &base, change)
+        let sent = edit(actor, base, change);
+        match &self.stored {
+            Some(stored) => Edit { base: stored.base_of(base.clone(), actor), ..sent },
+            None => sent,
+        }
     }
 
     pub(super) fn take(&mut self, edit: &Edit<Number>) -> Outcome<Number> {
@@ -97,16 +100,22 @@ impl Ledger {
 
     pub(super) fn take_under(&mut self, edit: &Edit<Number>, fence: Fence) -> Outcome<Number> {
         let is_create = matches!(edit.change, Change::Create(_));
-        let known = if is_create { self.first } else { self.accepted.get(&(edit.base.epoch(), edit.dot())).copied() };
+        let known = if is_create { self.first } else { self.accepted.get(&edit.name()).copied() };
         let may_be_known =
-            is_create || self.stored.as_ref().is_some_and(|stored| stored.may_know(&edit.base, &edit.actor));
+            is_create || self.stored.as_ref().is_some_and(|stored| stored.may_know(&edit.sent, &edit.actor));
         assert!(known.is_none() || may_be_known, "nobody would have looked for {edit:?}");
         let then = self.stored.as_ref().and_then(|stored| stored.revision_at(&edit.base));
         let then = then.and_then(|revision| self.states.get(usize::try_from(revision - 1).ok()?));
-        let seen = then.filter(|(vector, _)| *vector == edit.base).map(|(_, content)| content);
-        let meeting =
-            Meeting { fence, known: known.as_ref(), seen, siblings: &self.siblings, has_room: true, may_wait: true };
-        let outcome = decide(&mut self.stored, edit, &meeting, check);
+        let mut seen = then.filter(|(vector, _)| *vector == edit.base).map(|(_, content)| content.clone());
+        let meeting = Meeting {
+            fence,
+            known: known.as_ref(),
+            seen: seen.as_mut(),
+            siblings: &self.siblings,
+            has_room: true,
+            may_wait: true,
+        };
+        let outcome = decide(&mut self.stored, edit, meeting, check);
         if let Outcome::Accepted(accepted) = &outcome {
             if let Some(Raised { sibling, replaces }) = accepted.raised.clone() {
                 match replaces {
@@ -115,7 +124,7 @@ impl Ledger {
                 }
             }
             let known = Known { hash: edit.hash, outcome: accepted.outcome, conflict: None };
-            self.accepted.insert((edit.base.epoch(), edit.dot()), known);
+            self.accepted.insert(edit.name(), known);
             self.first.get_or_insert(known);
             self.remember();
         }

@@ -340,9 +340,10 @@ fn a_sibling_of_several_edits_is_about_the_fields_of_all_of_them() {
 fn a_deletion_is_not_held_against_the_template() {
     let a1 = vector(json!({ "#": 1, "ana": 1 }));
     let mut stored = Ledger::with(&[create("ana", 1)]).stored;
-    let meeting = Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: true };
+    let meeting =
+        Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: true, may_wait: true };
     let refuse_all = |_: &Content<Number>| Err(Rejection::new(ErrorCode::BadUserInput, "geometry", "is wrong"));
-    let outcome = decide(&mut stored, &edit("ana", &a1, DELETE()), &meeting, refuse_all);
+    let outcome = decide(&mut stored, &edit("ana", &a1, DELETE()), meeting, refuse_all);
     assert_eq!(code(&outcome), Ok(EditOutcome::Applied));
 }
 
@@ -391,7 +392,7 @@ fn limits_are_kept() {
     let no_room = |stored: &mut Option<Stored<Number>>, edit: &Edit<Number>| {
         let meeting =
             Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: false, may_wait: true };
-        decide(stored, edit, &meeting, check)
+        decide(stored, edit, meeting, check)
     };
     assert_eq!(code(&no_room(&mut None, &create("ana", 1))), Err((ErrorCode::LimitExceeded, "id")));
     let mut tombstone = Ledger::with(&[create("ana", 1), edit("ana", &a1, DELETE())]).stored;
