@@ -349,7 +349,8 @@ async fn statements_of_conflicts_do_not_grow_with_their_number(database: Databas
         holder.release(&session.screen).await.get("releaseTask");
     }
     settle(&project.manager).await;
-    let conflict = "id state cause fields baseVector base { label } current { label } incoming { label } raisedAt choice
+    let conflict =
+        "id state cause fields baseVector base { label } current { label } incoming { label } raisedAt choice
       annotation { id label versionVector } incomingBy { name } currentBy { name } resolvedBy { name } task { id }";
     let of_tasks = format!(
         "query($id: ID!, $task: ID!, $first: Int!) {{ task(id: $task) {{ id }} tasks(projectId: $id, first: $first) {{ nodes {{
