@@ -21,7 +21,7 @@ pub(super) async fn requests(database: Database) -> Vec<(&'static str, Answer)> 
     let late = ben.edit(box_at(&new_annotation(), 1.0)).await["conflict"]["id"].as_str().unwrap().to_owned();
     let seen = json!({ "#": 1, ben.actor.clone(): 1 });
     examples.push((
-        "a decision about what was handed in, by who worked on it",
+        "a decision about what was handed in, below a reviewer",
         resolve(&ana.person, &late, &seen, "CURRENT").await,
     ));
     let review = rolf.try_claim_review(project, json!({ "taskId": task })).await.unwrap();
