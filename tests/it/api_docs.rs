@@ -105,9 +105,10 @@ async fn the_documents_of_the_loop_work_as_they_stand(database: Database) {
 
     project.set(json!({ "collaboration": "SHARED" })).await;
     let ben = project.member(&app, "ben", "ANNOTATOR").await;
-    let joined = operations.play("Join", &ben, task.clone()).await.get("joinTask.session").clone();
+    let mut joined = operations.play("Join", &ben, task.clone()).await.get("joinTask.session").clone();
     assert_eq!((&joined["role"], &joined["fence"]), (&json!("COLLABORATOR"), &session["fence"]));
 
+    joined["task"] = session["task"].clone();
     let snapshot = app.snapshot(session["task"]["id"].as_str().unwrap(), 1).await;
     let [ana_at_work, ben_at_work] =
         [(&ana, &session), (&ben, &joined)].map(|(person, session)| Session::of(person, Screen::read(session)));
