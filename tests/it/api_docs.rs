@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Database, Media, Person, TestApp, id_of, on_both_databases};
+use crate::harness::{
+    Answer, Database, Media, Person, Session, TestApp, box_at, id_of, labeling::Screen, new_annotation,
+    on_both_databases,
+};
 
 on_both_databases![the_documents_of_the_loop_work_as_they_stand, the_documents_of_jobs_work_as_they_stand];
 
@@ -45,6 +48,11 @@ impl Operations {
         person.ask(operation, variables).await
     }
 
+    /// As [`Operations::play`], not for the last time.
+    async fn play_again(&self, name: &str, person: &Person, variables: Value) -> Answer {
+        person.ask(self.0[name], variables).await
+    }
+
     fn all_played(&self) {
         assert_eq!(self.0.keys().collect::<Vec<_>>(), Vec::<&&str>::new(), "not played");
     }
@@ -52,6 +60,17 @@ impl Operations {
 
 fn fenced(session: &Value) -> Value {
     json!({ "session": session["id"], "fence": session["fence"] })
+}
+
+/// A box that ana names without having seen that ben named it, too; gives the conflict's id.
+async fn disputed(ana: &Session, ben: &Session) -> Value {
+    let id = new_annotation();
+    let mut creation = box_at(&id, 1.0);
+    creation["create"]["label"] = json!("RBC");
+    ana.all_become("APPLIED", json!([creation])).await;
+    let renamed = |label: &str| json!([{ "update": { "id": id, "base": ana.seen(1), "label": label } }]);
+    ben.all_become("APPLIED", renamed("RBC")).await;
+    ana.all_become("CONFLICT", renamed("WBC")).await[0]["conflict"]["id"].clone()
 }
 
 async fn the_documents_of_the_loop_work_as_they_stand(database: Database) {
@@ -86,8 +105,38 @@ async fn the_documents_of_the_loop_work_as_they_stand(database: Database) {
 
     project.set(json!({ "collaboration": "SHARED" })).await;
     let ben = project.member(&app, "ben", "ANNOTATOR").await;
-    let joined = operations.play("Join", &ben, task.clone()).await.get("joinTask.session").clone();
+    let mut joined = operations.play("Join", &ben, task.clone()).await.get("joinTask.session").clone();
     assert_eq!((&joined["role"], &joined["fence"]), (&json!("COLLABORATOR"), &session["fence"]));
+
+    joined["task"] = session["task"].clone();
+    let snapshot = app.snapshot(session["task"]["id"].as_str().unwrap(), 1).await;
+    let [ana_at_work, ben_at_work] =
+        [(&ana, &session), (&ben, &joined)].map(|(person, session)| Session::of(person, Screen::read(session)));
+    let mut follow = json!({ "project": project.id, "after": project.cursor().await });
+    for (name, label) in [("Resolve", "WBC"), ("Merge", "RBC")] {
+        let made = disputed(&ana_at_work, &ben_at_work).await;
+        let ids = json!({ "project": project.id, "task": session["task"]["id"] });
+        let listed = operations.play_again("Conflicts", &ana, ids).await;
+        assert_eq!(listed.get("task.openConflictCount"), 1);
+        let conflict = listed.get("task.openConflicts.nodes.0");
+        assert_eq!((&conflict["id"], &conflict["incoming"]["label"]), (&made, &json!("WBC")));
+        let decision = json!({ "conflict": made, "seen": conflict["annotation"]["versionVector"] });
+        let decided = operations.play(name, &ana, decision).await;
+        assert_eq!(decided.get("resolveConflict.annotation.label"), label);
+        for told in ["CONFLICT_RAISED", "CONFLICT_RESOLVED"] {
+            let event = operations.play_again("FollowConflicts", &ben, follow.clone()).await;
+            assert_eq!(event.text("conflictEvents.type"), told);
+            follow["after"] = event.get("conflictEvents.cursor").clone();
+        }
+    }
+    // Both have been played.
+    for name in ["Conflicts", "FollowConflicts"] {
+        operations.0.remove(name);
+    }
+    let mut variables = fenced(&session);
+    variables["snapshot"] = json!(snapshot);
+    let restored = operations.play("GoBack", &ana, variables).await;
+    assert_eq!(restored.get("restoreSnapshot.results").as_array().unwrap().len(), 2, "both boxes made since are gone");
 
     let submitted = operations.play("Submit", &ana, fenced(&session)).await;
     assert_eq!(submitted.text("submitTask.task.state"), "SUBMITTED");

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Database, Media, Person, Project, Session, TestApp, box_at, id_of, new_annotation, on_both_databases,
+    Database, Disputed, Media, Person, Project, Session, TestApp, box_at, id_of, new_annotation, on_both_databases,
+    random_like,
 };
 
 on_both_databases![
     annotators_see_the_work_of_their_own_slot_only,
     events_of_other_slots_are_passed_over,
+    conflicts_of_other_slots_are_like_those_that_are_not_there,
+    who_comes_late_is_not_shown_the_slot_of_another,
     a_slot_that_waits_for_somebody_is_theirs_to_see,
     with_one_slot_a_task_everybody_sees_everything,
 ];
@@ -147,6 +150,108 @@ async fn events_of_other_slots_are_passed_over(database: Database) {
     assert_eq!(slots_told_of(&scene.ben.person, &scene.project).await, [2; 8]);
     let eva = member(&app, &scene.project, "eva", "ANNOTATOR").await;
     assert_eq!(slots_told_of(&eva, &scene.project).await, [0; 0]);
+}
+
+/// The conflicts that somebody sees, by each way there is; all ways must agree.
+async fn conflicts_seen(person: &Person, scene: &Scene, all: &[&Disputed]) -> BTreeSet<String> {
+    let query = "query($project: ID!, $task: ID!, $conflicts: [ID!]!, $annotations: [ID!]!) {
+        conflicts(projectId: $project, first: 9) { totalCount nodes { id } }
+        open: conflicts(projectId: $project, state: OPEN, first: 9) { totalCount nodes { id } }
+        task(id: $task) { openConflictCount openConflicts(first: 9) { totalCount nodes { id } } }
+        nodes(ids: $conflicts) { id } of: nodes(ids: $annotations) { ... on Annotation { openConflicts { id } } }
+        with: tasks(projectId: $project, filter: { hasOpenConflict: true }, first: 9) { totalCount nodes { id } }
+        without: tasks(projectId: $project, filter: { hasOpenConflict: false }, first: 9) { totalCount nodes { id } }
+        events(projectId: $project, first: 200) { hasMore nodes { ... on ConflictEvent { conflict { id } } } } }";
+    let conflicts: Vec<&str> = all.iter().map(|disputed| disputed.conflict.as_str()).collect();
+    let annotations: Vec<&str> = all.iter().map(|disputed| disputed.annotation.as_str()).collect();
+    let variables = json!({
+        "project": scene.project.id, "task": scene.task, "conflicts": conflicts, "annotations": annotations,
+    });
+    let answer = person.send(query, variables).await;
+    let ids = |nodes: &Value| -> BTreeSet<String> {
+        nodes.as_array().unwrap().iter().filter(|node| node["id"].is_string()).map(id_of).collect()
+    };
+    let seen = ids(answer.get("nodes"));
+    for list in ["conflicts", "open", "task.openConflicts"] {
+        assert_eq!(ids(answer.get(&format!("{list}.nodes"))), seen, "{list}");
+        assert_eq!(answer.get(&format!("{list}.totalCount")), &json!(seen.len()), "{list}");
+    }
+    assert_eq!(answer.get("task.openConflictCount"), &json!(seen.len()));
+    let of_annotations = answer.get("of").as_array().unwrap().iter();
+    let of_annotations = of_annotations.filter_map(|node| node["openConflicts"].as_array()).flatten();
+    assert_eq!(of_annotations.map(id_of).collect::<BTreeSet<_>>(), seen, "of annotations");
+    let (with, without) = if seen.is_empty() { (0, 1) } else { (1, 0) };
+    assert_eq!(answer.get("with.totalCount"), &json!(with));
+    assert_eq!(answer.get("without.totalCount"), &json!(without));
+    assert_eq!(answer.get("events.hasMore"), false);
+    let told = answer.get("events.nodes").as_array().unwrap().iter().map(|event| &event["conflict"]);
+    let told: BTreeSet<String> = told.filter(|conflict| conflict.is_object()).map(id_of).collect();
+    assert_eq!(told, seen, "events");
+    seen
+}
+
+async fn conflicts_of_other_slots_are_like_those_that_are_not_there(database: Database) {
+    let app = TestApp::new(database).await;
+    let scene = scene(&app).await;
+    let mut disputed = Vec::new();
+    for session in [&scene.ana, &scene.ben] {
+        let second = app.second_screen(&scene.project, &scene.task, session).await;
+        disputed.push(session.dispute(&second, box_at(&new_annotation(), 3.0)).await);
+    }
+    let [anas, bens] = &disputed[..] else { panic!("{disputed:?}") };
+    let (all, only) = ([anas, bens], |one: &Disputed| BTreeSet::from([one.conflict.clone()]));
+    assert_eq!(conflicts_seen(&scene.ana.person, &scene, &all).await, only(anas));
+    assert_eq!(conflicts_seen(&scene.ben.person, &scene, &all).await, only(bens));
+    let both = &only(anas) | &only(bens);
+    for (name, role, want) in
+        [("eva", "ANNOTATOR", &BTreeSet::new()), ("vic", "VIEWER", &both), ("rita", "REVIEWER", &both)]
+    {
+        let person = member(&app, &scene.project, name, role).await;
+        assert_eq!(&conflicts_seen(&person, &scene, &all).await, want, "{role}");
+    }
+    // A subscription passes over what is not ana's: ben's came last, and the next she hears of is her own decision.
+    let cursor = scene.project.cursor().await;
+    let follow = "subscription($id: ID!, $after: EventCursor) { conflictEvents(projectId: $id, after: $after) {
+        type ... on ConflictEvent { conflict { id state } } } }";
+    let decide = async |person: &Person, disputed: &Disputed| {
+        person.resolve(&disputed.conflict, &disputed.now, "CURRENT", Value::Null).await
+    };
+    decide(&scene.ben.person, bens).await.get("resolveConflict");
+    // Of another's slot not even the present state comes with a refusal.
+    let mut foreign = decide(&scene.ana.person, &Disputed { now: json!({ "#": 1 }), ..bens.clone() }).await;
+    let random = random_like(&bens.conflict);
+    let nothing = scene.ana.person.resolve(&random, &json!({ "#": 1 }), "CURRENT", Value::Null).await;
+    foreign.assert_error("NOT_FOUND", "conflictId");
+    assert_eq!(foreign.body.take(), nothing.body);
+    decide(&scene.ana.person, anas).await.get("resolveConflict");
+    let told = scene.ana.person.ask(follow, json!({ "id": scene.project.id, "after": cursor })).await;
+    let own = json!({ "type": "CONFLICT_RESOLVED", "conflict": { "id": anas.conflict, "state": "RESOLVED" } });
+    assert_eq!(told.get("conflictEvents"), &own);
+}
+
+async fn who_comes_late_is_not_shown_the_slot_of_another(database: Database) {
+    let app = TestApp::new(database).await;
+    let scene = scene(&app).await;
+    let renamed = |label: &str, base: Value| json!({ "update": { "id": scene.anas, "base": base, "label": label } });
+    scene.project.revoke(&scene.task, Some(1)).await.get("revokeLease");
+    let eva = app.at_work(&scene.project, &scene.task, &member(&app, &scene.project, "eva", "ANNOTATOR").await).await;
+    assert_eq!(eva.screen.slot, Some(1));
+    eva.all_become("APPLIED", json!([renamed("dust", scene.ana.seen(1))])).await;
+    let query = "annotationId outcome code fields annotation { id } conflict { id }";
+    let input = scene.ana.screen.with(json!({ "edits": [renamed("cell", scene.ana.seen(1))] }));
+    let saved = scene.ana.person.mutate("saveAnnotations", input, &format!("results {{ {query} }}")).await;
+    let result = saved.get("saveAnnotations.results.0");
+    let want = json!({ "annotationId": scene.anas, "outcome": "CONFLICT", "code": null, "fields": ["label"],
+        "annotation": null, "conflict": null });
+    assert_eq!(result, &want);
+    // Who has the slot now sees it, and decides.
+    let open = "query($id: ID!) { node(id: $id) { ... on Annotation { versionVector openConflicts { id cause
+        incoming { label } } } } }";
+    let seen = eva.person.send(open, json!({ "id": scene.anas })).await;
+    let conflict = seen.get("node.openConflicts.0");
+    assert_eq!((&conflict["cause"], &conflict["incoming"]["label"]), (&json!("LATE"), &json!("cell")));
+    let base = seen.get("node.versionVector");
+    eva.person.resolve(&id_of(conflict), base, "INCOMING", Value::Null).await.get("resolveConflict");
 }
 
 async fn a_slot_that_waits_for_somebody_is_theirs_to_see(database: Database) {

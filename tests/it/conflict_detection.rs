@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Database, TestApp, assert_counters, assert_positions_are_gap_free, box_at, event_types, new_annotation,
-    on_both_databases, shared::plus,
+    Database, Media, Session, TestApp, assert_counters, assert_positions_are_gap_free, box_at, event_types,
+    labeling::Screen, new_annotation, on_both_databases, shared::plus,
 };
 
 on_both_databases![
@@ -19,7 +19,11 @@ on_both_databases![
     what_is_wrong_by_itself_is_refused_whoever_came_first,
     an_edit_is_known_for_ever_whatever_became_of_it,
     eight_conflicts_of_one_annotation_may_wait,
+    so_many_conflicts_of_one_task_may_wait,
     whose_work_an_edit_met_is_told,
+    an_event_says_of_a_box_what_the_box_says_of_itself,
+    a_save_sent_again_is_known_when_its_slot_is_judged,
+    where_nobody_reviews_what_was_handed_in_is_final,
     a_batch_goes_on_after_a_conflict,
     nothing_is_handed_in_while_a_conflict_is_open,
 ];
@@ -214,7 +218,7 @@ async fn a_value_that_would_break_the_template_with_anothers_waits(database: Dat
     let shared = app.shared_box().await;
     // Only a cell has a stain.
     shared.ana.edit(shared.renamed(&shared.seen, "dust")).await;
-    let stained = shared.ben.edit(shared.said(&shared.seen, json!({ "stain": "red" }))).await;
+    let stained = shared.ben.edit(shared.said(&shared.seen, &json!({ "stain": "red" }))).await;
     assert_eq!(
         (&stained["outcome"], &stained["fields"]),
         (&json!("CONFLICT"), &json!(["attributes.stain"])),
@@ -238,7 +242,7 @@ async fn what_is_wrong_by_itself_is_refused_whoever_came_first(database: Databas
         ("a name that is none", shared.renamed(&shared.seen, "moon"), "edits[0].update.label"),
         (
             "a stain that is none",
-            shared.said(&shared.seen, json!({ "stain": "green" })),
+            shared.said(&shared.seen, &json!({ "stain": "green" })),
             "edits[0].update.attributes.stain",
         ),
         (
@@ -316,6 +320,74 @@ async fn eight_conflicts_of_one_annotation_may_wait(database: Database) {
         .await
         .get("resolveConflict");
     assert_eq!(shared.ben.edit(shared.moved(&shared.seen, 3.0)).await["outcome"], "CONFLICT");
+}
+
+async fn so_many_conflicts_of_one_task_may_wait(database: Database) {
+    let app = TestApp::new(database).await;
+    let shared = app.shared_box().await;
+    shared.ana.edit(shared.moved(&shared.seen, 2.0)).await;
+    app.set_task(&shared.task, "open_conflicts = 1000").await;
+    let refused = shared.ben.edit(shared.moved(&shared.seen, 3.0)).await;
+    assert_eq!((&refused["outcome"], &refused["code"]), (&json!("REJECTED"), &json!("LIMIT_EXCEEDED")), "{refused:#}");
+    shared.project.revoke(&shared.task, Some(1)).await.get("revokeLease");
+    let refused = shared.ben.edit(box_at(&new_annotation(), 3.0)).await;
+    assert_eq!((&refused["outcome"], &refused["code"]), (&json!("REJECTED"), &json!("LIMIT_EXCEEDED")), "{refused:#}");
+}
+
+/// After an edit that waits beside it, which has changed nothing of it.
+async fn an_event_says_of_a_box_what_the_box_says_of_itself(database: Database) {
+    let app = TestApp::new(database).await;
+    let shared = app.shared_box().await;
+    shared.disputed().await;
+    let query = "query($id: ID!, $p: ID!) { node(id: $id) { ... on Annotation { ...State } }
+        events(projectId: $p, first: 100) { nodes { ... on AnnotationEvent { annotation { ...State } } } } }
+        fragment State on Annotation { revision label deleted versionVector updatedAt author { name } lastEditedBy { name } }";
+    let variables = json!({ "id": shared.id, "p": shared.project.id });
+    let seen = shared.project.manager.send(query, variables).await;
+    let told = seen.get("events.nodes").as_array().unwrap().iter().rev().find(|event| event["annotation"].is_object());
+    assert_eq!(&told.unwrap()["annotation"], seen.get("node"));
+    assert_eq!(seen.get("node.lastEditedBy.name"), "ana");
+}
+
+async fn a_save_sent_again_is_known_when_its_slot_is_judged(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project_with(&app.admin().await, Media::Image, json!({ "overlap": 2 })).await;
+    let [picture] = app.ready_images(&project, 1).await.try_into().unwrap();
+    let task = project.create_tasks(json!([{ "assetIds": [picture] }])).await.text("createTasks.tasks.0.id");
+    for name in ["ana", "ben"] {
+        let person = project.member(&app, name, "ANNOTATOR").await;
+        let session = app.at_work(&project, &task, &person).await;
+        person.submit(&session.screen).await.get("submitTask");
+    }
+    let rita = project.member(&app, "rita", "REVIEWER").await;
+    let review = Session::of(&rita, rita.claim_review(&project).await);
+    let mut made = box_at(&new_annotation(), 3.0);
+    made["create"]["slot"] = json!(1);
+    assert_eq!(review.edit(made.clone()).await["outcome"], "APPLIED");
+    rita.judge(&review.screen, "ACCEPT", json!({ "slot": 1 })).await.get("reviewTask");
+    let again = review.edit(made).await;
+    assert_eq!((&again["outcome"], &again["repeated"]), (&json!("APPLIED"), &json!(true)), "{again:#}");
+    let mut other = box_at(&new_annotation(), 3.0);
+    other["create"]["slot"] = json!(1);
+    let refused = review.edit(other).await;
+    assert_eq!((&refused["code"], &refused["field"]), (&json!("BAD_USER_INPUT"), &json!("edits[0].create.slot")));
+}
+
+async fn where_nobody_reviews_what_was_handed_in_is_final(database: Database) {
+    let app = TestApp::new(database).await;
+    let settings = json!({ "overlap": 2, "review": "NONE" });
+    let project = app.project_with(&app.admin().await, Media::Image, settings).await;
+    let [picture] = app.ready_images(&project, 1).await.try_into().unwrap();
+    let task = project.create_tasks(json!([{ "assetIds": [picture] }])).await.text("createTasks.tasks.0.id");
+    let ana = project.member(&app, "ana", "ANNOTATOR").await;
+    let session = app.at_work(&project, &task, &ana).await;
+    ana.submit(&session.screen).await.get("submitTask");
+    assert_eq!(project.stands(&task).await, "IN_PROGRESS [SUBMITTED, FREE]");
+    let late = session.edit(box_at(&new_annotation(), 3.0)).await;
+    assert_eq!((&late["outcome"], &late["code"]), (&json!("REJECTED"), &json!("LEASE_LOST")), "{late:#}");
+    // Nobody would ever decide about it; whoever handed it in may take it back instead.
+    let again = Session::of(&ana, Screen::read(ana.withdraw(&task).await.get("withdrawSubmission.session")));
+    assert_eq!(again.edit(box_at(&new_annotation(), 3.0)).await["outcome"], "APPLIED");
 }
 
 async fn whose_work_an_edit_met_is_told(database: Database) {

@@ -21,6 +21,9 @@ on_both_databases![
     who_worked_on_it_does_not_decide_as_a_reviewer,
     nothing_is_accepted_while_a_conflict_is_open,
     work_is_sent_back_with_what_waits_in_it,
+    in_an_archived_task_nothing_is_decided,
+    what_waits_in_a_skipped_slot_is_for_reviewers,
+    who_decided_beside_the_holder_does_not_review,
     conflicts_are_followed,
     many_who_decide_at_once_decide_once,
 ];
@@ -75,8 +78,8 @@ async fn what_came_is_put_over_what_is_there(database: Database) {
 async fn a_person_gives_what_it_is_to_be(database: Database) {
     let app = TestApp::new(database).await;
     let shared = app.shared_box().await;
-    shared.ana.edit(shared.said(&shared.seen, json!({ "size": 3, "note": "round" }))).await;
-    let conflict = shared.ben.edit(shared.said(&shared.seen, json!({ "size": 4 }))).await["conflict"]["id"]
+    shared.ana.edit(shared.said(&shared.seen, &json!({ "size": 3, "note": "round" }))).await;
+    let conflict = shared.ben.edit(shared.said(&shared.seen, &json!({ "size": 4 }))).await["conflict"]["id"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -300,6 +303,45 @@ async fn work_is_sent_back_with_what_waits_in_it(database: Database) {
     rita.judge(&review, "REJECT", json!({ "comment": "look again" })).await.get("reviewTask");
     let again = app.at_work(&shared.project, &shared.task, &shared.ana.person).await;
     shared.ana.person.submit(&again.screen).await.get("submitTask");
+}
+
+async fn in_an_archived_task_nothing_is_decided(database: Database) {
+    let app = TestApp::new(database).await;
+    let shared = app.shared_box().await;
+    shared.ana.person.submit(&shared.ana.screen).await.get("submitTask");
+    let conflict =
+        shared.ben.edit(shared.moved(&shared.seen, 9.0)).await["conflict"]["id"].as_str().unwrap().to_owned();
+    shared.project.archive(vec![shared.task.clone()], true).await.get("archiveTasks");
+    let (_, _, now) = shared.now().await;
+    let refused = shared.project.manager.resolve(&conflict, &now, "INCOMING", Value::Null).await;
+    refused.assert_refused("the task is put away", "INVALID_TRANSITION", "conflictId");
+    shared.project.archive(vec![shared.task.clone()], false).await.get("archiveTasks");
+    shared.project.manager.resolve(&conflict, &now, "INCOMING", Value::Null).await.get("resolveConflict");
+}
+
+async fn what_waits_in_a_skipped_slot_is_for_reviewers(database: Database) {
+    let app = TestApp::new(database).await;
+    let shared = app.shared_box().await;
+    let conflict = shared.disputed().await;
+    shared.ana.person.skip(&shared.ana.screen, "out of focus").await.get("skipTask");
+    let (_, _, now) = shared.now().await;
+    assert_eq!(shared.ben.person.resolve(&conflict, &now, "CURRENT", Value::Null).await.code(), "FORBIDDEN");
+    shared.project.manager.resolve(&conflict, &now, "CURRENT", Value::Null).await.get("resolveConflict");
+    assert_counters(&app, &shared.project).await;
+}
+
+async fn who_decided_beside_the_holder_does_not_review(database: Database) {
+    let app = TestApp::new(database).await;
+    let shared = app.shared_box().await;
+    let rita = shared.project.member(&app, "rita", "REVIEWER").await;
+    app.joined(&shared.task, &rita).await;
+    let conflict = shared.disputed().await;
+    let (_, _, now) = shared.now().await;
+    rita.resolve(&conflict, &now, "MERGED", json!({ "label": "dust" })).await.get("resolveConflict");
+    shared.ana.person.submit(&shared.ana.screen).await.get("submitTask");
+    let by_name = json!({ "projectId": shared.project.id, "taskId": shared.task });
+    let refused = rita.mutate("claimReview", by_name, "session { id }").await;
+    refused.assert_refused("her own work is in it", "FORBIDDEN", "taskId");
 }
 
 async fn conflicts_are_followed(database: Database) {

@@ -11,6 +11,7 @@ on_both_databases![
     a_slot_says_again_what_the_snapshot_shows,
     a_restore_that_is_sent_again_finds_nothing_to_do,
     what_another_did_meanwhile_merges_with_a_restore,
+    an_edit_that_waited_to_be_sent_meets_a_restore_as_anybodys,
     a_restore_can_be_taken_back,
     a_snapshot_of_another_slot_or_task_is_not_there,
     without_the_lease_nothing_is_restored,
@@ -33,7 +34,7 @@ async fn restore(session: &Session, snapshot: &str) -> Answer {
 /// A box that was changed, one that was deleted and one that was made since the snapshot.
 async fn changed_since(app: &TestApp, shared: &Shared) -> (String, Vec<Value>) {
     let (kept, gone, new) = (&shared.id, new_annotation(), new_annotation());
-    let first = shared.said(&shared.seen, json!({ "size": 3 }));
+    let first = shared.said(&shared.seen, &json!({ "size": 3 }));
     shared.ana.save(json!([first, box_at(&gone, 20.0)])).await.get("saveAnnotations");
     let (snapshot, before) = (app.snapshot(&shared.task, 1).await, drawn(shared).await);
     let seen = shared.ana.seen(2);
@@ -94,6 +95,20 @@ async fn what_another_did_meanwhile_merges_with_a_restore(database: Database) {
     assert_eq!((&moved["outcome"], &moved["fields"]), (&json!("MERGED"), &json!(["label"])), "{moved:#}");
     let renamed = shared.ben.edit(shared.renamed(&plus(&seen_by_ben, &[(&shared.ben, 1)]), "fold")).await;
     assert_eq!(renamed["outcome"], "CONFLICT", "the restore was a rename, too: {renamed:#}");
+    let (x, label, _) = shared.now().await;
+    assert_eq!((x, label.as_str()), (7.0, "cell"));
+}
+
+/// The restore does not use up the numbers of the screen's own next edits.
+async fn an_edit_that_waited_to_be_sent_meets_a_restore_as_anybodys(database: Database) {
+    let app = TestApp::new(database).await;
+    let shared = app.shared_box().await;
+    let snapshot = app.snapshot(&shared.task, 1).await;
+    shared.ana.edit(shared.renamed(&shared.seen, "dust")).await;
+    let queued = shared.moved(&shared.ana.seen(2), 7.0);
+    restore(&shared.ana, &snapshot).await.get("restoreSnapshot");
+    let sent = shared.ana.edit(queued).await;
+    assert_eq!((&sent["outcome"], &sent["fields"]), (&json!("MERGED"), &json!(["label"])), "{sent:#}");
     let (x, label, _) = shared.now().await;
     assert_eq!((x, label.as_str()), (7.0, "cell"));
 }

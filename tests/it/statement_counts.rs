@@ -269,6 +269,8 @@ async fn statements_of_a_save_that_meets_others_do_not_grow_with_its_edits(datab
     let app = TestApp::new(database).await;
     let (project, task, ana) = at_work(&app).await;
     let second = app.second_screen(&project, &task, &ana).await;
+    // Without an open conflict in the task, none is looked for.
+    ana.dispute(&second, box_at(&new_annotation(), 1.0)).await;
     let moved = |id: &str, x: f64| json!({ "update": { "id": id, "base": ana.seen(1), "geometry": box_at(id, x)["create"]["geometry"] } });
     let named = |id: &str, label: &str| json!({ "update": { "id": id, "base": ana.seen(1), "label": label } });
     let all = |ids: &[String], edit: &dyn Fn(&str) -> Value| -> Value { ids.iter().map(|id| edit(id)).collect() };

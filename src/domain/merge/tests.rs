@@ -388,6 +388,10 @@ fn limits_are_kept() {
     assert_eq!(code(&ledger.take(&edit("more", &full, shift(4)))), Err((ErrorCode::LimitExceeded, "base")));
     assert_eq!(code(&ledger.take(&edit("more", &a1, shift(4)))), Err((ErrorCode::LimitExceeded, "base")));
     assert_eq!(code(&ledger.take(&edit("p1", &full, shift(4)))), Ok(EditOutcome::Applied));
+    // A decision of the server's finds room, and what is stored can be read.
+    let (full, stored) = (ledger.vector(), ledger.stored.as_mut().unwrap());
+    resolve(stored, &full, &Patch { geometry: Some(5), ..Patch::default() }, true, check).unwrap();
+    assert_eq!(vector(serde_json::to_value(&stored.vector).unwrap()), stored.vector);
 
     let no_room = |stored: &mut Option<Stored<Number>>, edit: &Edit<Number>| {
         let meeting =

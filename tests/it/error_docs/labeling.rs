@@ -256,10 +256,6 @@ pub(super) async fn edits(app: &TestApp, boss: &Person) -> Vec<(&'static str, Va
     ] {
         examples.push((what, session.edit(edit).await));
     }
-    let second = app.second_screen(&scene.project, &session.screen.task, &session).await;
-    assert_eq!(second.edit(update(&known, session.seen(1))).await["outcome"], "APPLIED");
-    let behind = json!({ "update": { "id": known, "base": session.seen(1), "label": "cell" } });
-    examples.push(("an edit whose base is behind: the second screen changed it", session.edit(behind).await));
     app.sql("UPDATE task_label SET annotations = 20000").await;
     examples.push(("an annotation more than a task may have", session.edit(box_at(&new_annotation(), 1.0)).await));
     // The family is 5 code points, 8 UTF-16 units and 18 bytes long.

@@ -70,7 +70,7 @@ impl Shared {
         json!({ "update": { "id": self.id, "base": base, "label": label } })
     }
 
-    pub(crate) fn said(&self, base: &Value, attributes: Value) -> Value {
+    pub(crate) fn said(&self, base: &Value, attributes: &Value) -> Value {
         json!({ "update": { "id": self.id, "base": base, "attributes": attributes } })
     }
 

@@ -195,7 +195,7 @@ impl<'b> History<'b> {
                 broken.push(format!("{conflict} is neither open nor decided once, but by {who:?}"));
             }
             let unseen = |decision: &&Decision| edits.iter().find(|edit| !edit.dot.is_in(&decision.base));
-            let unseen = decisions.into_iter().find_map(|decision| unseen(&decision));
+            let unseen = decisions.into_iter().find_map(|decision| unseen(decision));
             broken.extend(unseen.map(|edit| format!("{} went into a conflict that was decided", named(edit))));
         }
         broken
