@@ -41,6 +41,8 @@ bench: ## Measure speed against the references (docs/benchmarks.md)
 faults: ## Run the fault tests in full length (`make test` has them in short)
 	CONCORD_FAULTS=full cargo test --locked --test it -- faults
 	CONCORD_FAULTS=full cargo test --locked --test it -- claim_load
+	CONCORD_FAULTS=full cargo test --locked --test it -- merge_model
+	CONCORD_FAULTS=full cargo test --locked --test it -- merge_trace
 
 CONCORD_CASES ?= 1000000
 

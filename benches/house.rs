@@ -22,6 +22,8 @@ mod merge;
 mod postgres;
 #[path = "support/server.rs"]
 mod server;
+#[path = "loads/together.rs"]
+mod together;
 
 use std::{process::Command, sync::Arc};
 
@@ -55,6 +57,9 @@ async fn main() {
     }
     if wanted("merge") {
         merge::run();
+    }
+    if wanted("together") {
+        together::run().await;
     }
     if wanted("dataset") {
         data_set::run().await;

@@ -56,7 +56,9 @@ mod job_progress;
 mod job_runners;
 mod lease_life;
 mod merge_model;
+mod merge_trace;
 mod merging_docs;
+mod offline_queue;
 mod page_walks;
 mod project_settings;
 mod readme_tour;
@@ -135,6 +137,8 @@ fn main() -> ExitCode {
         job_runners::trials(),
         lease_life::trials(),
         merge_model::trials(),
+        merge_trace::trials(),
+        offline_queue::trials(),
         merging_docs::trials(),
         page_walks::trials(),
         project_settings::trials(),

@@ -19,11 +19,26 @@ on_one_database![postgres: what_many_people_edit_at_once_is_merged_kept_or_decid
 /// Annotations that are there first, in all tasks together.
 const ANNOTATIONS: usize = 20;
 const TASKS: usize = 2;
+/// What becomes of edits and decisions in every run.
+const OFTEN: [&str; 9] = [
+    "APPLIED",
+    "APPLIED repeated",
+    "MERGED",
+    "CONFLICT CONCURRENT",
+    "CONFLICT CONCURRENT repeated",
+    "CONFLICT DELETED",
+    "decided CURRENT",
+    "decided INCOMING",
+    "decided MERGED",
+];
+/// What becomes of them in every long one.
+const RARE: [&str; 5] =
+    ["CONFLICT INVALID_MERGE", "MERGED repeated", "REJECTED GONE", "REJECTED FUTURE_VERSION", "decided STALE"];
 /// How long one run may take: far more than it does on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 async fn what_many_people_edit_at_once_is_merged_kept_or_decided(database: Database) {
-    let (seeds, people, steps) = if in_full() { (6, 12, 300) } else { (1, 8, 40) };
+    let (seeds, people, steps) = if in_full() { (4, 12, 100) } else { (1, 8, 20) };
     let app = TestApp::new(database).await;
     app.running.work();
     let other = app.database.serve();
@@ -159,20 +174,9 @@ impl<'a> Room<'a> {
             let what = told.as_ref().map_or_else(String::as_str, |decided| &decided.choice);
             *met.entry(format!("decided {what}")).or_default() += 1;
         }
-        for what in [
-            "APPLIED",
-            "APPLIED repeated",
-            "MERGED",
-            "CONFLICT CONCURRENT",
-            "CONFLICT CONCURRENT repeated",
-            "CONFLICT DELETED",
-            "REJECTED GONE",
-            "decided CURRENT",
-            "decided INCOMING",
-            "decided MERGED",
-            "decided STALE",
-        ] {
-            assert!(met.contains_key(what), "seed {}: nothing was {what}: {met:#?}", self.seed);
+        let rare: &[&str] = if in_full() { &RARE } else { &[] };
+        for what in OFTEN.iter().chain(rare) {
+            assert!(met.contains_key(*what), "seed {}: nothing was {what}: {met:#?}", self.seed);
         }
     }
 }

@@ -139,6 +139,8 @@ pub(crate) struct Book {
     pub(crate) decisions: Vec<Decision>,
     /// What events showed, by annotation.
     pub(crate) seen: Vec<(String, State)>,
+    /// Answers that nobody should get.
+    pub(crate) faults: Vec<String>,
 }
 
 impl Book {
@@ -146,6 +148,7 @@ impl Book {
         self.edits.extend(other.edits);
         self.decisions.extend(other.decisions);
         self.seen.extend(other.seen);
+        self.faults.extend(other.faults);
     }
 }
 

@@ -17,7 +17,8 @@ const SERVER: &str = "server";
 
 /// What the notes say that is not so.
 pub(crate) fn broken_promises(book: &Book, end: &End) -> Vec<String> {
-    let mut broken: Vec<String> = book.edits.iter().flat_map(broken_answers).collect();
+    let mut broken = book.faults.clone();
+    broken.extend(book.edits.iter().flat_map(broken_answers));
     broken.extend(book.decisions.iter().flat_map(broken_decision));
     for annotation in all_annotations(book, end) {
         let history = History::of(annotation, book, end);
@@ -136,8 +137,6 @@ impl<'b> History<'b> {
         for writer in &writers {
             broken.extend(writer.writes.iter().filter_map(|(field, value)| self.lost(&writers, writer, field, value)));
         }
-        let waiting = self.accepted.iter().filter(|edit| waits(edit));
-        broken.extend(waiting.flat_map(|edit| self.lost_beside(edit)));
         broken
     }
 
@@ -194,6 +193,13 @@ impl<'b> History<'b> {
                 let who: Vec<&str> = decisions.iter().map(|decision| decision.who.as_str()).collect();
                 broken.push(format!("{conflict} is neither open nor decided once, but by {who:?}"));
             }
+            if let Some(incoming) = self.open.get(conflict) {
+                let lost = joined(edits.iter().copied()).into_iter().filter(|(field, v)| value(incoming, field) != v);
+                broken.extend(lost.map(|(field, written)| {
+                    let (who, waiting) = (&edits[0].who, value(incoming, &field));
+                    format!("{who}'s {field} = {written} is lost; {conflict} of {} says {waiting}", self.id)
+                }));
+            }
             let unseen = |decision: &&Decision| edits.iter().find(|edit| !edit.dot.is_in(&decision.base));
             let unseen = decisions.into_iter().find_map(|decision| unseen(decision));
             broken.extend(unseen.map(|edit| format!("{} went into a conflict that was decided", named(edit))));
@@ -204,7 +210,7 @@ impl<'b> History<'b> {
     /// Whose values went into the current state.
     fn writers(&self) -> Vec<Writer> {
         let edits = self.accepted.iter().filter(|edit| !waits(edit)).map(|edit| Writer {
-            name: named(edit),
+            name: format!("{}'s {:?} {}", edit.who, edit.action, edit.dot.counter),
             base: edit.base.clone(),
             dot: edit.dot.clone(),
             writes: edit.writes.clone(),
@@ -224,13 +230,8 @@ impl<'b> History<'b> {
             "CURRENT" => Values::new(),
             "MERGED" => decision.merged.clone(),
             _ => {
-                let mut edits: Vec<_> = self.accepted.iter().filter(|edit| waits(edit)).collect();
-                edits.retain(|edit| conflict_of(edit) == Some(&decision.conflict));
-                edits.sort_by_key(|edit| edit.dot.counter);
-                let mut values: Values = edits.iter().flat_map(|edit| edit.writes.clone()).collect();
-                // What somebody changed is there, unless they deleted it.
-                values.entry("alive".to_owned()).or_insert(json!(true));
-                values
+                let waiting = self.accepted.iter().filter(|edit| waits(edit));
+                joined(waiting.filter(|edit| conflict_of(edit) == Some(&decision.conflict)).copied())
             }
         }
     }
@@ -248,30 +249,8 @@ impl<'b> History<'b> {
             return None;
         }
         let names: Vec<&str> = others().map(|other| other.name.as_str()).collect();
-        let (name, now) = (&writer.name, value(&self.state.values, field));
-        Some(format!("{name}: {field} = {written} is lost; it is {now} now, and none of these had seen it: {names:?}"))
-    }
-
-    /// Why what was kept beside the state is neither there nor decided; the author's own later edit may have replaced it.
-    fn lost_beside(&self, edit: &Edit) -> Vec<String> {
-        let conflict = conflict_of(edit);
-        let Some(incoming) = conflict.and_then(|conflict| self.open.get(conflict)) else {
-            // Decided, then; that it was is looked at with the conflict.
-            return Vec::new();
-        };
-        let is_later = |other: &&&Edit| {
-            waits(other) && conflict_of(other) == conflict && other.dot != edit.dot && edit.dot.is_in(&other.base)
-        };
-        let later: Vec<&Values> = self.accepted.iter().filter(is_later).map(|other| &other.writes).collect();
-        let is_there = |field: &str, written: &Value| {
-            value(incoming, field) == written || later.iter().any(|later| later.contains_key(field))
-        };
-        let lost = edit.writes.iter().filter(|(field, written)| !is_there(field, written));
-        lost.map(|(field, written)| {
-            let waiting = value(incoming, field);
-            format!("{}: {field} = {written} is lost; what waits says {waiting}", named(edit))
-        })
-        .collect()
+        let (name, id, now) = (&writer.name, self.id, value(&self.state.values, field));
+        Some(format!("{name} of {id}: {field} = {written} is lost; it is {now}, and none of {names:?} had seen it"))
     }
 }
 
@@ -288,4 +267,14 @@ fn waits(edit: &Edit) -> bool {
 
 fn conflict_of(edit: &Edit) -> Option<&String> {
     edit.accepted().and_then(|told| told.conflict.as_ref())
+}
+
+/// What the edits of one author say together that wait in one conflict, in order: the later value of each field. Where
+/// none of them says whether the annotation is there, it is, as their author saw it.
+fn joined<'e>(edits: impl IntoIterator<Item = &'e Edit>) -> Values {
+    let mut edits: Vec<_> = edits.into_iter().collect();
+    edits.sort_by_key(|edit| edit.dot.counter);
+    let mut joined: Values = edits.iter().flat_map(|edit| edit.writes.clone()).collect();
+    joined.entry("alive".to_owned()).or_insert(json!(true));
+    joined
 }

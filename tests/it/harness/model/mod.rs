@@ -7,6 +7,8 @@ mod book;
 mod checker;
 mod client;
 mod line;
+mod names;
+mod play;
 mod replica;
 mod words;
 
@@ -14,5 +16,6 @@ pub(crate) use book::{Book, End};
 pub(crate) use checker::broken_promises;
 pub(crate) use client::{Client, tools};
 pub(crate) use line::Line;
+pub(crate) use play::{Play, Step};
 pub(crate) use replica::{Replica, Shared};
 pub(crate) use words::{CONTENT, annotation};
