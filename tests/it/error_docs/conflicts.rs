@@ -70,7 +70,7 @@ async fn decisions(app: &TestApp, shared: &Shared) -> Vec<(&'static str, Answer)
 
     // With the name that ana gives it, the box cannot have the stain that ben gives it.
     shared.ana.all_become("APPLIED", json!([shared.renamed(&now, "dust")])).await;
-    let stained = shared.ben.all_become("CONFLICT", json!([shared.said(&now, json!({ "stain": "red" }))])).await;
+    let stained = shared.ben.all_become("CONFLICT", json!([shared.said(&now, &json!({ "stain": "red" }))])).await;
     let conflict = stained[0]["conflict"]["id"].as_str().unwrap();
     let (_, _, now) = shared.now().await;
     examples.push(("INCOMING that breaks the template", resolve(ana, conflict, &now, "INCOMING").await));

@@ -201,7 +201,7 @@ impl<'b> History<'b> {
                 }));
             }
             let unseen = |decision: &&Decision| edits.iter().find(|edit| !edit.dot.is_in(&decision.base));
-            let unseen = decisions.into_iter().find_map(|decision| unseen(decision));
+            let unseen = decisions.into_iter().find_map(unseen);
             broken.extend(unseen.map(|edit| format!("{} went into a conflict that was decided", named(edit))));
         }
         broken
