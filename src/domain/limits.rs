@@ -199,6 +199,8 @@ pub const VECTOR_ACTORS_KEPT: usize = 64;
 pub const LOOKED_BACK: usize = 10;
 /// Open conflicts of one annotation.
 pub const SIBLINGS: usize = 8;
+/// Open conflicts of one task.
+pub const TASK_CONFLICTS: i32 = 1_000;
 /// Characters of an actor.
 pub const ACTOR_CHARS: usize = 32;
 /// How long a labeling session without a sign of life counts as open.

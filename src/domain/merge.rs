@@ -35,6 +35,8 @@ pub struct Meeting<'m, G> {
     pub siblings: &'m [Sibling<G>],
     /// Whether one more annotation may be live.
     pub has_room: bool,
+    /// Whether one more conflict of the task may wait.
+    pub may_wait: bool,
 }
 
 /// What becomes of an edit.
@@ -114,6 +116,11 @@ fn no_room<T>() -> Result<T, Rejection> {
     refuse(ErrorCode::LimitExceeded, "id", &message)
 }
 
+fn no_more_waits<T>() -> Result<T, Rejection> {
+    let message = format!("at most {} conflicts of one task wait at a time", limits::TASK_CONFLICTS);
+    refuse(ErrorCode::LimitExceeded, "id", &message)
+}
+
 /// A creation of an id that is free. One that comes late is a tombstone, with itself beside it.
 fn make<G: Clone>(
     edit: &Edit<G>,
@@ -129,6 +136,9 @@ fn make<G: Clone>(
     check(content)?;
     if !is_late && !meeting.has_room {
         return no_room();
+    }
+    if is_late && !meeting.may_wait {
+        return no_more_waits();
     }
     let (dot, patch) = (edit.dot(), content.clone().into_patch());
     let written: Vec<Field> = patch.fields().collect();
@@ -289,6 +299,7 @@ impl<G: Clone + PartialEq, C: Fn(&Content<G>) -> Result<(), Rejection>> Encounte
     ) -> Result<Accepted<G>, Rejection> {
         let Edit { base, actor, .. } = self.edit;
         let seen = if has_seen_all { Some(&self.stored.content) } else { self.meeting.seen };
+        let saw_tombstone = seen.is_some_and(|seen| seen.deleted);
         if let Some(seen) = seen.filter(|_| self.says_something()) {
             (self.check)(&seen.clone().with(self.patch.clone()))?;
         }
@@ -299,6 +310,9 @@ impl<G: Clone + PartialEq, C: Fn(&Content<G>) -> Result<(), Rejection>> Encounte
             let message =
                 format!("at most {} conflicts of one annotation wait at a time; resolve one first", limits::SIBLINGS);
             return refuse(ErrorCode::TooManySiblings, "id", &message);
+        }
+        if replaces.is_none() && !self.meeting.may_wait {
+            return no_more_waits();
         }
         let new = Sibling {
             base: base.clone(),
@@ -312,7 +326,10 @@ impl<G: Clone + PartialEq, C: Fn(&Content<G>) -> Result<(), Rejection>> Encounte
             Some(before) => in_place_of(before, new),
             None => new,
         };
-        sibling.patch.deleted.get_or_insert(false);
+        // Who changes something knows it is there; who has seen that it was deleted does not.
+        if !saw_tombstone {
+            sibling.patch.deleted.get_or_insert(false);
+        }
         self.count(&dot);
         let raised = Some(Raised { sibling, replaces });
         Ok(Accepted { outcome: EditOutcome::Conflict, written: Vec::new(), fields, raised })
@@ -343,7 +360,9 @@ impl<G: Clone + PartialEq, C: Fn(&Content<G>) -> Result<(), Rejection>> Encounte
 fn in_place_of<G>(before: Sibling<G>, new: Sibling<G>) -> Sibling<G> {
     let mut fields = before.fields;
     fields.extend(new.fields.into_iter().filter(|field| !fields.contains(field)).collect::<Vec<_>>());
-    Sibling { base: before.base, patch: before.patch.joined(new.patch), fields, ..new }
+    // What somebody disputes is disputed still when the lease has ended.
+    let cause = if new.cause == ConflictCause::Late { before.cause } else { new.cause };
+    Sibling { base: before.base, patch: before.patch.joined(new.patch), fields, cause, ..new }
 }
 
 /// What a person decides about a sibling.

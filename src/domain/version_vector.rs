@@ -166,7 +166,8 @@ impl PartialOrd for VersionVector {
 impl TryFrom<Value> for VersionVector {
     type Error = VectorError;
 
-    /// Reads a vector strictly: an epoch, and at most [`limits::VECTOR_ACTORS`] actors with counters, all from 1.
+    /// Reads a vector strictly: an epoch, and at most [`limits::VECTOR_ACTORS`] actors and the server with counters, all
+    /// from 1.
     fn try_from(value: Value) -> Result<Self, VectorError> {
         let wrong = |what: &str| VectorError(what.to_owned());
         let Value::Object(mut entries) = value else {
@@ -178,8 +179,9 @@ impl TryFrom<Value> for VersionVector {
         };
         let epoch = entries.remove(EPOCH).ok_or_else(|| wrong("must hold its epoch under \"#\""))?;
         let epoch = number(&epoch)?;
-        if entries.len() > limits::VECTOR_ACTORS {
-            return Err(VectorError(format!("must hold at most {} actors", limits::VECTOR_ACTORS)));
+        // The server may be one more: a decision is made however many people there were.
+        if entries.len() > limits::VECTOR_ACTORS + 1 {
+            return Err(VectorError(format!("must hold at most {} actors", limits::VECTOR_ACTORS + 1)));
         }
         let mut counters = BTreeMap::new();
         for (actor, counter) in entries {
@@ -219,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_no_vector_is_refused() {
-        let many: Map<String, Value> = (0..257).map(|n| (format!("a{n}"), 1.into())).collect();
+        let many: Map<String, Value> = (0..258).map(|n| (format!("a{n}"), 1.into())).collect();
         let many_with_epoch = |count: usize| {
             let entries = many.clone().into_iter().take(count).chain([("#".to_owned(), json!(1))]);
             Value::Object(entries.collect())
@@ -228,8 +230,8 @@ mod tests {
             ("nothing seen", json!({ "#": 1 }), true),
             ("two actors", json!({ "#": 2, "k3v9x2ab": 4, "server": 1 }), true),
             ("the largest numbers", json!({ "#": i32::MAX, "a": i32::MAX }), true),
-            ("as many actors as there may be", many_with_epoch(256), true),
-            ("one actor more", many_with_epoch(257), false),
+            ("as many actors as there may be, and the server", many_with_epoch(257), true),
+            ("one actor more", many_with_epoch(258), false),
             ("no epoch", json!({ "a": 1 }), false),
             ("an epoch of 0", json!({ "#": 0, "a": 1 }), false),
             ("a counter of 0", json!({ "#": 1, "a": 0 }), false),

@@ -125,6 +125,9 @@ fn take(project: ProjectId, stream: i32, count: i64, counts: &[(Counter, i64)]) 
     update.and_where(C::ProjectId.eq(project.0)).and_where(C::Number.eq(stream)).returning_col(C::Top).to_owned()
 }
 
+/// Events of one round trip: each is a SELECT of its own in the statement.
+const ONE_STATEMENT: usize = 1_000;
+
 /// As [`take_positions`] and [`insert`] for the events of one stream, in one round trip where the database can
 /// (PostgreSQL: an UPDATE inside the INSERT).
 ///
@@ -139,7 +142,7 @@ pub async fn append(
     counts: &[(Counter, i64)],
 ) -> Result<(), RepoError> {
     let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-    if conn.is_sqlite() || events.is_empty() {
+    if conn.is_sqlite() || events.is_empty() || events.len() > ONE_STATEMENT {
         let top = take_positions(conn, project, stream, count, counts).await?;
         return insert(conn, project, by, (top - count + 1..).zip(events).collect()).await;
     }

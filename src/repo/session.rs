@@ -335,18 +335,41 @@ pub async fn touch(conn: &impl Conn, session: &Session, now: DateTime<Utc>) -> R
     Ok(())
 }
 
-/// Writes down that a joiner saved into the task in this round, once a session; of others the turns say it.
+/// Writes down that somebody saved into the task in this round of whom no turn says it: a joiner, or who came late. Once a
+/// session.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn note_save(conn: &impl Conn, session: &Session, round: i32) -> Result<(), RepoError> {
-    if session.role != SessionRole::Collaborator || session.saved_round == Some(round) {
+pub async fn note_save(conn: &impl Conn, session: &Session, round: i32, is_late: bool) -> Result<(), RepoError> {
+    let has_turn = match session.role {
+        SessionRole::Collaborator => false,
+        SessionRole::Holder => !is_late,
+        SessionRole::Reviewer => true,
+    };
+    if has_turn || session.saved_round == Some(round) {
         return Ok(());
     }
     let update = Query::update()
         .table(Entity)
         .value(Column::SavedRound, round)
         .and_where(Column::Id.eq(session.id.0))
+        .to_owned();
+    conn.execute(&update).await?;
+    Ok(())
+}
+
+/// Notes that somebody who joined under a fence has changed something in the task's round.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn note_decision(conn: &impl Conn, task: &Task, user: UserId, fence: i32) -> Result<(), RepoError> {
+    let update = Query::update()
+        .table(Entity)
+        .value(Column::SavedRound, task.round)
+        .and_where(Column::TaskId.eq(task.id.0))
+        .and_where(Column::UserId.eq(user.0))
+        .and_where(Column::Fence.eq(fence))
+        .and_where(is(Column::Role, SessionRole::Collaborator.as_str()))
         .to_owned();
     conn.execute(&update).await?;
     Ok(())

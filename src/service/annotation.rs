@@ -170,7 +170,7 @@ pub(crate) async fn write(
     if !repo::write_all(txn, &changed).await? {
         return Ok(false);
     }
-    session::note_save(txn, session, locked.task.round).await?;
+    session::note_save(txn, session, locked.task.round, !locked.holds(session)).await?;
     write_about(txn, locked, accepted, annotations).await?;
     Ok(true)
 }

@@ -14,7 +14,7 @@ use crate::{
         page::{Page, Slice},
         permission::Action,
         version_vector::VersionVector,
-        words::{ConflictChoice, ConflictState, ErrorCode, EventType, SessionRole, SlotState},
+        words::{ConflictChoice, ConflictState, ErrorCode, EventType, SessionRole, SlotState, TaskState},
     },
     kind::Geometry,
     live::Changes,
@@ -71,8 +71,9 @@ pub struct MergedContent {
 ///
 /// # Errors
 /// [`ServiceError::NotFound`], [`ServiceError::Forbidden`], [`ServiceError::Outdated`] when the base is not the annotation's
-/// vector any more, [`ServiceError::Transition`] when it was decided otherwise, the slot's work is final, or the project is
-/// archived, [`ServiceError::Rejected`] when the result breaks the template.
+/// vector any more, [`ServiceError::Transition`] when it was decided otherwise, nobody is there to decide, or the task or the
+/// project is archived, [`ServiceError::Rejected`] when the base has seen more than there is, the result breaks the
+/// template, or one more live annotation is too many.
 #[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, conflict.id = %command.conflict))]
 pub async fn resolve(
     app: &App,
@@ -150,12 +151,13 @@ async fn attempt(
         },
     } }));
     if let Some(resolution) = &conflict.resolution
+        && resolution.by == viewer.user.id
         && was_made(&txn, &annotation, resolution, hash).await?
     {
         return Ok(Attempt::Done(Box::new((conflict, annotation))));
     }
     validate::must_be_open(&locked.project, "conflictId")?;
-    must_decide_in(&txn, viewer, &locked, conflict.slot).await?;
+    let joined_under = must_decide_in(&txn, viewer, &locked, conflict.slot).await?;
     if command.base < annotation.state.vector {
         return Err(ServiceError::Outdated { field: "base", current: Box::new(annotation) });
     }
@@ -169,9 +171,9 @@ async fn attempt(
     let locked_task = locked.task.clone();
     let mut canvas = Canvas::of(app, &txn, &locked_task, texts).await?;
     let drawn: HashSet<_> = annotation.asset.map(|asset| (annotation.kind, asset)).into_iter().collect();
-    let texts = canvas.lay_out(app, &drawn).await;
-    if !texts.is_empty() {
-        return Ok(Attempt::Missing(texts));
+    let missing = canvas.lay_out(app, &drawn).await;
+    if !missing.is_empty() {
+        return Ok(Attempt::Missing(missing));
     }
     let tool = canvas.tool(&annotation.tool).ok_or(RepoError::NotFound)?;
     if let Decision::Merged(patch) = decision {
@@ -198,6 +200,9 @@ async fn attempt(
         current: before.clone(),
         revision: annotation.state.revision,
     }));
+    if let Some(fence) = joined_under {
+        session::note_decision(&txn, &locked.task, by, fence).await?;
+    }
     write(&txn, &mut locked, &conflict, &annotation, &before, (hash, &changed), viewer).await?;
     txn.commit().await?;
     app.metrics.conflicts_resolved.with_label_values(&[&command.choice.as_str().to_lowercase()]).inc();
@@ -251,26 +256,33 @@ async fn write(
     Ok(changes.append(txn).await?)
 }
 
-/// The viewer may decide what is in this slot: who holds it, or works in it with the holder; once it is handed in, a
-/// reviewer who did not work on the task.
-async fn must_decide_in(txn: &Txn, viewer: &Viewer, locked: &Locked, number: i32) -> Result<(), ServiceError> {
+/// The viewer may decide what is in this slot: who holds it, or works in it with the holder; once it is handed in or
+/// skipped, a reviewer who did not work on the task. Gives the fence under which the viewer joined.
+async fn must_decide_in(txn: &Txn, viewer: &Viewer, locked: &Locked, number: i32) -> Result<Option<i32>, ServiceError> {
+    if locked.task.state == TaskState::Archived {
+        return Err(ServiceError::transition("conflictId", "the task is ARCHIVED; nothing in it changes"));
+    }
     let slot = locked.slots.iter().find(|slot| slot.number == number).ok_or(RepoError::NotFound)?;
     match slot.state {
         SlotState::Leased => {
             must(locked.standing, Action::Label)?;
             let (task, user, fence) = (locked.task.id, viewer.user.id, slot.lease_epoch);
-            let takes_part = slot.holder == Some(user)
-                || session::count_of_fence(txn, task, user, SessionRole::Collaborator, fence).await? > 0;
-            if takes_part { Ok(()) } else { Err(ServiceError::Forbidden("who holds the slot decides its conflicts")) }
+            if slot.holder == Some(user) {
+                return Ok(None);
+            }
+            if session::count_of_fence(txn, task, user, SessionRole::Collaborator, fence).await? > 0 {
+                return Ok(Some(fence));
+            }
+            Err(ServiceError::Forbidden("who holds the slot decides its conflicts"))
         }
-        SlotState::Submitted => {
+        SlotState::Submitted | SlotState::Skipped => {
             must(locked.standing, Action::Review)?;
             if queue::has_worked(txn, locked.task.id, viewer.user.id).await? {
                 return Err(ServiceError::Forbidden("you worked on the task in this round; another reviewer decides"));
             }
-            Ok(())
+            Ok(None)
         }
-        SlotState::Free | SlotState::Skipped | SlotState::Accepted | SlotState::Rejected => {
+        SlotState::Free | SlotState::Accepted | SlotState::Rejected => {
             let message = format!("the slot is {}; its holder or its reviewer decides", slot.state);
             Err(ServiceError::transition("conflictId", message))
         }

@@ -13,7 +13,7 @@ use crate::{
         merge::{self, Fence, Meeting, Outcome, Raised},
         template::Tool,
         version_vector::VersionVector,
-        words::{AnnotationSource, EditOutcome, ErrorCode, Kind, SessionRole, SlotState, TaskState},
+        words::{AnnotationSource, EditOutcome, ErrorCode, Kind, ReviewPolicy, SessionRole, SlotState, TaskState},
     },
     kind::Geometry,
     repo::{
@@ -103,6 +103,19 @@ impl EditAction {
             Self::Create(new) => Some(new.geometry.kind()),
             Self::Update { geometry, .. } => geometry.as_ref().map(Geometry::kind),
             Self::Delete { .. } | Self::Restore { .. } => None,
+        }
+    }
+
+    /// Whether it may be in conflict about this field.
+    fn touches(&self, field: &Field) -> bool {
+        match (self, field) {
+            (Self::Update { geometry, .. }, Field::Geometry) => geometry.is_some(),
+            (Self::Update { label, .. }, Field::Label) => label.is_some(),
+            (Self::Update { attributes, .. }, Field::Attribute(name)) => {
+                attributes.as_ref().is_some_and(|attributes| attributes.get(name).is_some())
+            }
+            (Self::Update { .. } | Self::Delete { .. } | Self::Restore { .. }, _) => true,
+            (Self::Create(_), _) => false,
         }
     }
 
@@ -228,10 +241,11 @@ impl<'b> Batch<'b> {
                 questions.names.insert(EditName::Dot(*id, base.epoch(), Dot::after(&base, actor)));
             } else if let Some(revision) = stored.revision_at(&base) {
                 questions.states.insert((*id, revision));
-                let news = stored.news(&base).into_iter().filter_map(|field| stored.last_dots.get(&field));
+                // Only for saying whose work it was: what is written too, or for a deletion anything.
+                let news = stored.news(&base).into_iter().filter(|field| action.touches(field));
+                let dots = news.filter_map(|field| stored.last_dots.get(&field));
                 let epoch = base.epoch();
-                // Only for saying whose work it was: enough are enough.
-                questions.dots.extend(news.take(limits::LOOKED_BACK).map(|dot| (*id, epoch, dot.clone())));
+                questions.dots.extend(dots.take(limits::LOOKED_BACK).map(|dot| (*id, epoch, dot.clone())));
             }
         }
         questions
@@ -339,6 +353,7 @@ impl<'b> Batch<'b> {
             seen,
             siblings: &siblings,
             has_room: self.live < limits::TASK_ANNOTATIONS,
+            may_wait: self.locked.task.open_conflicts + self.accepted.raised < limits::TASK_CONFLICTS,
         };
         let check = |content: &Content<Geometry>| self.canvas.check(tool, asset, content, geometry_too);
         match merge::decide(&mut stored, &edit, &meeting, check) {
@@ -357,8 +372,9 @@ impl<'b> Batch<'b> {
     fn taken_before(&self, id: AnnotationId, edit: &Edit<Geometry>, known: Known) -> Taken {
         let open = self.conflicts_of(id).iter().find(|conflict| Some(conflict.id) == known.conflict);
         let stored = self.within_reach(id).map(|found| &found.state);
+        let stored = stored.filter(|_| self.within_reach(id).is_some_and(|found| self.sees(found.slot)));
         let fields = match (known.outcome, open, stored) {
-            (EditOutcome::Conflict, Some(open), _) => open.sibling.fields.clone(),
+            (EditOutcome::Conflict, Some(open), Some(_)) => open.sibling.fields.clone(),
             (EditOutcome::Merged, _, Some(stored)) if edit.base.epoch() == stored.vector.epoch() => {
                 stored.news(&edit.base.clone().with(&edit.dot()))
             }
@@ -413,7 +429,7 @@ impl<'b> Batch<'b> {
         id: AnnotationId,
         new: NewAnnotation,
     ) -> Result<(Option<Annotation>, Edit<Geometry>), Rejection> {
-        let slot = self.slot_for(new.slot)?;
+        let slot = self.slot_for(new.slot, self.annotations.contains_key(&id))?;
         let no_tool = || Rejection::new(ErrorCode::BadUserInput, "tool", "the template of the task has no such tool");
         let tool = self.canvas.tool(&new.tool).ok_or_else(no_tool)?;
         let asset = self.canvas.place(tool.kind, new.asset)?;
@@ -540,7 +556,7 @@ impl<'b> Batch<'b> {
     }
 
     /// The slot of a new annotation.
-    fn slot_for(&self, asked: Option<i32>) -> Result<i32, Rejection> {
+    fn slot_for(&self, asked: Option<i32>, is_known: bool) -> Result<i32, Rejection> {
         let wrong = |message: &str| Rejection::new(ErrorCode::BadUserInput, "slot", message);
         let slot = match (asked, self.session.slot) {
             (None, Some(own)) => own,
@@ -549,12 +565,17 @@ impl<'b> Batch<'b> {
             (Some(asked), None) => asked,
             (None, None) => return Err(wrong("the review is of several slots: say which")),
         };
-        self.fence_in(slot).map(|_| slot).ok_or_else(|| wrong("the slot is not under review"))
+        match self.fence_in(slot) {
+            Some(Fence::Holds) => Ok(slot),
+            // A creation that was made before is recognised, and in time no other is meant.
+            Some(_) if is_known || !self.locked.holds(self.session) => Ok(slot),
+            _ => Err(wrong("the slot is not under review")),
+        }
     }
 
-    /// Whether the session edits in this slot.
-    pub(crate) fn is_within_reach(&self, slot: i32) -> bool {
-        self.fence_in(slot).is_some()
+    /// Whether the session's fence holds in this slot.
+    pub(crate) fn holds(&self, slot: i32) -> bool {
+        self.fence_in(slot) == Some(Fence::Holds)
     }
 
     /// Whether the session's fence holds in this slot; none: the session does not edit in it. A review is of the slots
@@ -564,11 +585,16 @@ impl<'b> Batch<'b> {
         if self.session.slot.is_some_and(|own| own != number) {
             return None;
         }
-        if self.locked.holds(self.session) {
-            let is_open = self.session.role != SessionRole::Reviewer || slot.state == SlotState::Submitted;
-            return is_open.then_some(Fence::Holds);
+        let is_open = self.session.role != SessionRole::Reviewer || slot.state == SlotState::Submitted;
+        if is_open && self.locked.holds(self.session) {
+            return Some(Fence::Holds);
         }
-        let is_final = matches!(slot.state, SlotState::Accepted | SlotState::Skipped);
+        let is_final = match slot.state {
+            SlotState::Accepted | SlotState::Skipped => true,
+            // Nobody will look at it any more.
+            SlotState::Submitted => self.locked.project.review == ReviewPolicy::None,
+            SlotState::Free | SlotState::Leased | SlotState::Rejected => false,
+        };
         let is_over = is_final || self.locked.task.state == TaskState::Archived;
         Some(if is_over { Fence::Closed } else { Fence::Ended })
     }

@@ -227,6 +227,14 @@ impl Change {
         Ok(())
     }
 
+    /// The numbers of the slots whose work it accepts.
+    pub(crate) fn accepted(&self) -> Vec<i32> {
+        let pairs = self.before.1.iter().zip(&self.after.slots);
+        let accepted =
+            pairs.filter(|(before, after)| before.state != after.state && after.state == SlotState::Accepted);
+        accepted.map(|(_, after)| after.number).collect()
+    }
+
     /// Writes the rows that differ, and says what follows for counters and events. The task's version is one more.
     ///
     /// # Errors

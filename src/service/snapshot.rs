@@ -14,6 +14,7 @@ use crate::{
         RepoError, Txn, annotation,
         annotation::Annotation,
         asset::TaskAsset,
+        session::Session,
         snapshot as repo,
         snapshot::{Shown, Snapshot},
         task::Task,
@@ -25,6 +26,7 @@ use crate::{
         edit_batch::Batch,
         labeling_session, lease,
         locked::Locked,
+        secret,
     },
 };
 
@@ -88,9 +90,10 @@ pub struct Restored {
     pub task: Task,
 }
 
-/// Brings a slot back to what a snapshot of it shows, under the fence of the viewer's session: by ordinary edits of that
-/// session on the present state, so that what others do meanwhile is merged with it as with any other edit. What the slot
-/// said in front of it is kept as a snapshot. Repeated, it finds nothing to do.
+/// Brings a slot back to what a snapshot of it shows, under the fence of the viewer's session: by ordinary edits on the
+/// present state, with an actor of their own, so that what others and the session itself do meanwhile is merged with them
+/// as with anybody's. What the slot said in front of it is kept as a snapshot. Repeated with nothing in between, it finds
+/// nothing to do.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] when the session is not the viewer's or there is no such snapshot in its slot,
@@ -137,11 +140,13 @@ async fn attempt(
     let shown = repo::payloads(&txn, &[id]).await?.remove(&id).unwrap_or_default();
     let ids: Vec<AnnotationId> = shown.iter().map(Shown::id).collect();
     let (found, live) = annotation::find_for_restoring(&txn, locked.task.id, snapshot.slot, &ids).await?;
-    let edits = edits(&session.actor, shown, &found);
+    // As a screen of its own: the session's next edits may be under way already, with the numbers they take.
+    let screen = Session { actor: secret::actor()?, ..session.clone() };
+    let edits = edits(&screen.actor, shown, &found);
     let task = locked.task.clone();
     let canvas = Canvas::of(app, &txn, &task, texts).await?;
-    let mut batch = Batch::new(&locked, &session, canvas, (found, live));
-    if !batch.is_within_reach(snapshot.slot) {
+    let mut batch = Batch::new(&locked, &screen, canvas, (found, live));
+    if !batch.holds(snapshot.slot) {
         return Err(missing());
     }
     let drawn = batch.drawn(&edits);

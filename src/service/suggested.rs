@@ -72,7 +72,8 @@ impl Made {
             hash: EditHash::of(&json!({ "import": said })),
         };
         // What it says was checked before, all of the file together.
-        let meeting = Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: true };
+        let meeting =
+            Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: true, may_wait: true };
         let mut made = None;
         let outcome = merge::decide(&mut made, &edit, &meeting, |_| Ok(()));
         let (Outcome::Accepted(accepted), Some(state)) = (outcome, made) else {

@@ -48,6 +48,7 @@ pub async fn submit(app: &App, viewer: &Viewer, id: SessionId, fence: i32) -> Re
     conflict::must_be_resolved(&txn, &locked, &[number], counts).await?;
     let mut change = Change::of(locked, Some(viewer.user.id));
     change.apply(Event::Submitted(index))?;
+    conflict::must_be_resolved(&txn, &change.after, &change.accepted(), |open| open.others + open.late).await?;
     let written = change.write(&txn).await?;
     let by = Some(viewer.user.id);
     let taken = snapshot::take(&txn, &written.locked, number, SnapshotReason::Submit, fence, by).await?;
@@ -59,7 +60,8 @@ pub async fn submit(app: &App, viewer: &Viewer, id: SessionId, fence: i32) -> Re
 /// Closes the slot without work. Takes its holder and a reason.
 ///
 /// # Errors
-/// As [`submit`]; [`ServiceError::Invalid`] for a reason that is empty or too long.
+/// As [`submit`]; [`ServiceError::Invalid`] for a reason that is empty or too long; [`ServiceError::ConflictOpen`] when the
+/// rest of the task would be accepted with one.
 #[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, session.id = %id))]
 pub async fn skip(app: &App, viewer: &Viewer, id: SessionId, fence: i32, reason: &str) -> Result<Task, ServiceError> {
     let reason = check_reason("reason", reason)?;
@@ -70,6 +72,7 @@ pub async fn skip(app: &App, viewer: &Viewer, id: SessionId, fence: i32, reason:
     let (index, _) = must_be_held(&session, fence, &locked)?;
     let mut change = Change::of(locked, Some(viewer.user.id));
     change.apply(Event::Skipped(index))?;
+    conflict::must_be_resolved(&txn, &change.after, &change.accepted(), |open| open.others + open.late).await?;
     change.after.slots[index].skip_reason = Some(reason);
     let task = change.write(&txn).await?.commit(app, txn).await?;
     labeling_session::forget(app, &session).await;

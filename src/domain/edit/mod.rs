@@ -170,6 +170,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_patch_that_names_a_field_is_not_empty() {
+        let plate = serde_json::Map::from_iter([("plate".to_owned(), json!(null))]);
+        assert!(Patch::<i32>::default().is_empty());
+        for patch in [
+            Patch { label: Some("car".into()), ..Patch::default() },
+            Patch { geometry: Some(1), ..Patch::default() },
+            Patch { attributes: plate, ..Patch::default() },
+            Patch::deleted(false),
+        ] {
+            assert!(!patch.is_empty(), "{patch:?}");
+        }
+    }
+
+    #[test]
     fn a_sibling_is_behind_an_edit_of_its_author_who_has_seen_it() {
         let vector = |value| VersionVector::try_from(value).unwrap();
         let sibling = Sibling {
@@ -213,7 +227,7 @@ mod tests {
     #[test]
     fn a_field_reads_back_from_its_name() {
         for field in [Field::Geometry, Field::Label, Field::Alive, Field::Attribute("a.b".into())] {
-            assert_eq!(Field::try_from(field.to_string()), Ok(field));
+            assert_eq!(Field::try_from(String::from(field.clone())), Ok(field));
         }
         assert!(Field::try_from("colour".to_owned()).is_err());
     }

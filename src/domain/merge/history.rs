@@ -52,6 +52,7 @@ impl Moment {
 
 /// What was done.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are edits")]
 pub(super) enum Deed {
     Edit { edit: Edit<Number>, fence: Fence, outcome: Outcome<Number> },
     Resolve { index: usize, patch: Patch<Number>, answer: Result<(Dot, Vec<Field>), Rejection> },

@@ -104,7 +104,8 @@ impl Ledger {
         let then = self.stored.as_ref().and_then(|stored| stored.revision_at(&edit.base));
         let then = then.and_then(|revision| self.states.get(usize::try_from(revision - 1).ok()?));
         let seen = then.filter(|(vector, _)| *vector == edit.base).map(|(_, content)| content);
-        let meeting = Meeting { fence, known: known.as_ref(), seen, siblings: &self.siblings, has_room: true };
+        let meeting =
+            Meeting { fence, known: known.as_ref(), seen, siblings: &self.siblings, has_room: true, may_wait: true };
         let outcome = decide(&mut self.stored, edit, &meeting, check);
         if let Outcome::Accepted(accepted) = &outcome {
             if let Some(Raised { sibling, replaces }) = accepted.raised.clone() {

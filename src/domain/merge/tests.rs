@@ -92,6 +92,7 @@ fn an_edit_that_comes_late_waits_for_a_person_or_is_too_late() {
     let a1 = vector(json!({ "#": 1, "ana": 1 }));
     let made = [create("ana", 1)];
     let deleted = [create("ana", 1), edit("ben", &a1, DELETE())];
+    let dotted = [create("ana", 1), edit("ana", &a1, rename("dot"))];
     let seen = vector(json!({ "#": 1, "ana": 1, "ben": 1 }));
     let lost = Err((ErrorCode::LeaseLost, "id"));
     for (case, before, edit, late, closed) in [
@@ -107,6 +108,7 @@ fn an_edit_that_comes_late_waits_for_a_person_or_is_too_late() {
             { Err((ErrorCode::BadUserInput, "geometry")) },
             lost,
         ),
+        ("an edit that was right on what its author saw", &dotted, edit("ben", &a1, shift(50)), Ok(Conflict), lost),
         ("an edit of a tombstone", &deleted, edit("ana", &seen, rename("van")), Ok(Conflict), lost),
         ("a deletion", &made, edit("ana", &a1, DELETE()), Ok(Conflict), lost),
         ("a base ahead", &made, edit("ana", &seen, DELETE()), Err((ErrorCode::FutureVersion, "base")), {
@@ -323,6 +325,28 @@ fn drags_of_one_author_are_one_sibling_and_those_of_another_are_another() {
 }
 
 #[test]
+fn a_sibling_of_several_edits_is_about_the_fields_of_all_of_them() {
+    let a1 = vector(json!({ "#": 1, "ana": 1 }));
+    let both = patch(Some("bus"), Some(2), &json!({}));
+    let mut ledger = Ledger::with(&[create("ana", 1), edit("ana", &a1, both)]);
+    for change in [shift(3), rename("van"), shift(4)] {
+        ledger.take(&edit("ben", &ledger.known_to("ben", &a1), change));
+    }
+    let about: Vec<_> = ledger.siblings.iter().map(|sibling| sibling.fields.clone()).collect();
+    assert_eq!(about, [[Field::Geometry, Field::Label]]);
+}
+
+#[test]
+fn a_deletion_is_not_held_against_the_template() {
+    let a1 = vector(json!({ "#": 1, "ana": 1 }));
+    let mut stored = Ledger::with(&[create("ana", 1)]).stored;
+    let meeting = Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: true };
+    let refuse_all = |_: &Content<Number>| Err(Rejection::new(ErrorCode::BadUserInput, "geometry", "is wrong"));
+    let outcome = decide(&mut stored, &edit("ana", &a1, DELETE()), &meeting, refuse_all);
+    assert_eq!(code(&outcome), Ok(EditOutcome::Applied));
+}
+
+#[test]
 fn who_goes_on_after_a_cut_goes_on_with_the_same_sibling() {
     let a1 = vector(json!({ "#": 1, "ana": 1 }));
     let mut ledger = Ledger::with(&[create("ana", 1), edit("ana", &a1, shift(2)), edit("ben", &a1, shift(3))]);
@@ -365,13 +389,18 @@ fn limits_are_kept() {
     assert_eq!(code(&ledger.take(&edit("p1", &full, shift(4)))), Ok(EditOutcome::Applied));
 
     let no_room = |stored: &mut Option<Stored<Number>>, edit: &Edit<Number>| {
-        let meeting = Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: false };
+        let meeting =
+            Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: false, may_wait: true };
         decide(stored, edit, &meeting, check)
     };
     assert_eq!(code(&no_room(&mut None, &create("ana", 1))), Err((ErrorCode::LimitExceeded, "id")));
     let mut tombstone = Ledger::with(&[create("ana", 1), edit("ana", &a1, DELETE())]).stored;
     let restore = edit("ben", &tombstone.clone().unwrap().vector, RESTORE());
     assert_eq!(code(&no_room(&mut tombstone, &restore)), Err((ErrorCode::LimitExceeded, "id")));
+    let rename_unseen = edit("eva", &a1, rename("van"));
+    let mut waits = Ledger::with(&[create("ana", 1), edit("ana", &a1, DELETE()), rename_unseen]).stored;
+    let restore = edit("ben", &a1.clone().with(&Dot::after(&a1, "ana")), RESTORE());
+    assert_eq!(code(&no_room(&mut waits, &restore)), Err((ErrorCode::LimitExceeded, "id")));
     let tombstone = tombstone.as_mut().unwrap();
     let resolved = resolve(tombstone, &tombstone.vector.clone(), &Patch::deleted(false), false, check);
     assert_eq!(resolved.map_err(|rejection| rejection.code), Err(ErrorCode::LimitExceeded));
