@@ -98,7 +98,7 @@ pub enum ServiceError {
     #[error("{}", .0.message)]
     Rejected(Rejection),
     /// Conflicts wait for a decision.
-    #[error("{waiting} conflict(s) of the slot are open; resolve them first")]
+    #[error("conflicts are open, {waiting} of them; resolve them first")]
     ConflictOpen {
         /// How many.
         waiting: i64,

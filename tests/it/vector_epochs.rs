@@ -81,11 +81,11 @@ async fn who_saw_the_vector_that_was_cut_goes_on_from_the_new_one(database: Data
     assert!(results.iter().all(|result| result["outcome"] == "APPLIED" && result["repeated"] == true), "{results:#?}");
     assert_eq!(shared.now().await, now);
     // Who saw less than was cut has missed what cannot be told any more.
-    let old = eva.edit(shared.moved(&shared.seen, 4.0)).await;
+    let old = eva.edit(shared.moved(&plus(&shared.seen, &[(&eva, 2)]), 4.0)).await;
     assert_eq!(old["outcome"], "CONFLICT", "{old:#}");
     let conflict = eva.person.conflict(old["conflict"]["id"].as_str().unwrap()).await;
     assert_eq!((&conflict["cause"], &conflict["base"]), (&json!("OLD_EPOCH"), &Value::Null));
-    let same = eva.edit(shared.renamed(&plus(&shared.seen, &[(&eva, 1)]), "dust")).await;
+    let same = eva.edit(shared.renamed(&plus(&shared.seen, &[(&eva, 3)]), "dust")).await;
     assert_eq!((&same["outcome"], &same["conflict"]), (&json!("MERGED"), &Value::Null), "{same:#}");
 }
 

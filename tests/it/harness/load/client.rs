@@ -145,9 +145,13 @@ impl Client {
         true
     }
 
-    /// Whether an answer says that the fence holds no more; then the turn is over.
+    /// Whether an answer says that the fence holds no more; then the turn is over. Edits that came late wait as conflicts, or
+    /// are too late for that: none of them is in the work.
     fn is_lost(&self, held: &Held, asked: &Asked) -> bool {
-        let is_lost = asked.answer.code() == "LEASE_LOST";
+        let results = asked.answer.body["data"]["saveAnnotations"]["results"].as_array();
+        let is_late = |result: &Value| result["outcome"] == "CONFLICT" || result["code"] == "LEASE_LOST";
+        let are_late = results.is_some_and(|results| !results.is_empty() && results.iter().all(is_late));
+        let is_lost = are_late || asked.answer.code() == "LEASE_LOST";
         if is_lost {
             self.ledger.end(held.turn, End::Lost, asked.at);
         }
@@ -161,7 +165,7 @@ impl Client {
             input["reason"] = json!("too dark");
         }
         self.ledger.ending(held.turn, how);
-        let asked = self.mutate(field, &input, "task { id }").await;
+        let asked = self.ask_decided(field, &held.screen, &input, "task { id }").await;
         if self.is_lost(&held, &asked) {
             return;
         }
@@ -170,6 +174,25 @@ impl Client {
         if again {
             let repeated = self.mutate(field, &input, "task { id }").await.answer;
             assert_eq!(repeated.text(&format!("{field}.task.id")), held.screen.task, "repeated under its fence");
+        }
+    }
+
+    /// Asks for what waits until conflicts are decided: those of edits that came late. What is there stays.
+    async fn ask_decided(&mut self, field: &str, screen: &Screen, input: &Value, selection: &str) -> Asked {
+        let query = "query($task: ID!) { task(id: $task) {
+            openConflicts(first: 100) { nodes { id annotation { versionVector } } } } }";
+        loop {
+            let asked = self.mutate(field, input, selection).await;
+            if asked.answer.code() != "CONFLICT_OPEN" {
+                return asked;
+            }
+            let open = self.ask(query, &json!({ "task": screen.task })).await;
+            for conflict in open.answer.get("task.openConflicts.nodes").as_array().unwrap() {
+                let base = &conflict["annotation"]["versionVector"];
+                let decision = json!({ "conflictId": conflict["id"], "base": base, "choice": "CURRENT" });
+                // Another decision about the same annotation may have come first: then this one is stale, and made anew.
+                self.mutate("resolveConflict", &decision, "conflict { id }").await;
+            }
         }
     }
 
@@ -184,7 +207,7 @@ impl Client {
 
     /// Saves edits in one batch; now and then twice, which must change nothing. Whether the fence holds.
     pub(crate) async fn save(&mut self, held: &mut Held, edits: &[Value], again: bool) -> bool {
-        let selection = "results { annotationId outcome repeated annotation { id revision versionVector } }";
+        let selection = "results { annotationId outcome repeated code annotation { id revision versionVector } }";
         let mut input = held.screen.input();
         input["edits"] = json!(edits);
         let save = self.ledger.saving(Save::of(self.person.name(), &held.screen, edits));
@@ -194,7 +217,9 @@ impl Client {
             return false;
         }
         let results = asked.answer.get("saveAnnotations.results").as_array().unwrap();
-        assert!(results.iter().all(|result| result["outcome"] == "APPLIED"), "{results:#?}");
+        // What waits beside an annotation is in its vector: who has not seen that it waits is merged with it.
+        let is_in = |result: &Value| result["outcome"] == "APPLIED" || result["outcome"] == "MERGED";
+        assert!(results.iter().all(is_in), "{results:#?}");
         let repeated = results.iter().filter(|result| result["repeated"] == true).count();
         let is_whole = repeated == 0 || (asked.again && repeated == edits.len());
         assert!(is_whole, "{repeated} of {} edits were there before: {results:#?}", edits.len());
@@ -205,7 +230,7 @@ impl Client {
             let answer = self.mutate("saveAnnotations", &input, selection).await.answer;
             if answer.code() != "LEASE_LOST" {
                 let results = answer.get("saveAnnotations.results").as_array().unwrap();
-                let is_same = |result: &Value| result["repeated"] == true && result["outcome"] == "APPLIED";
+                let is_same = |result: &Value| result["repeated"] == true && is_in(result);
                 assert!(results.iter().all(is_same), "saved twice: {results:#?}");
             }
         }
@@ -227,7 +252,7 @@ impl Client {
         let mut input = screen.input();
         input["verdict"] = json!(if reject { "REJECT" } else { "ACCEPT" });
         input["slot"] = json!(slot);
-        let asked = self.mutate("reviewTask", &input, "reviews { slot round }").await;
+        let asked = self.ask_decided("reviewTask", screen, &input, "reviews { slot round }").await;
         if asked.answer.code() == "LEASE_LOST" {
             self.ledger.judged(verdict, Vec::new());
             return false;

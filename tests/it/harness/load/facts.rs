@@ -74,6 +74,8 @@ pub(super) struct Revision {
     pub(super) number: i32,
     pub(super) actor: String,
     pub(super) counter: i32,
+    /// Whether its edit waits beside the state for a person.
+    pub(super) waits: bool,
     pub(super) content: Content,
 }
 
@@ -166,13 +168,14 @@ impl Facts {
                 let content = Content { label, geometry, deleted };
                 (id, Annotation { place: place(task, slot), revision, content })
             });
-        let found = rows::<(Uuid, i32, String, i32, String, Value, bool)>;
-        let sql = "SELECT annotation_id, revision, actor, counter, label, geometry, deleted FROM annotation_revision";
-        let revisions =
-            found(txn, sql).await.into_iter().map(|(annotation, number, actor, counter, label, geometry, deleted)| {
-                let content = Content { label, geometry, deleted };
-                Revision { annotation, number, actor, counter, content }
-            });
+        let found = rows::<(Uuid, i32, String, i32, bool, String, Value, bool)>;
+        let sql = "SELECT annotation_id, revision, actor, counter, outcome = 'CONFLICT', label, geometry, deleted
+                   FROM annotation_revision";
+        let revisions = found(txn, sql).await.into_iter().map(|row| {
+            let (annotation, number, actor, counter, waits, label, geometry, deleted) = row;
+            let content = Content { label, geometry, deleted };
+            Revision { annotation, number, actor, counter, waits, content }
+        });
         let found = rows::<(Uuid, i32, i32, Value)>;
         let sql = "SELECT task_id, slot, fence, payload FROM annotation_snapshots WHERE reason = 'SUBMIT'";
         let submissions = found(txn, sql)

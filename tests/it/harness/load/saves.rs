@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use concord::domain::version_vector::SERVER;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -116,8 +117,10 @@ impl Edit {
 /// or not at all. At rest nothing is there that nobody sent.
 pub(crate) fn broken_promises(saves: &[Save], facts: &Facts, at_rest: bool, names: &Names) -> Vec<String> {
     let mut broken = Vec::new();
+    // What came late waits beside the work, and is no part of it; decisions about that change nothing of it.
+    let revisions = facts.revisions.iter().filter(|row| !row.waits && row.actor != SERVER);
     let rows: HashMap<(Uuid, &str, i32), &Content> =
-        facts.revisions.iter().map(|row| ((row.annotation, row.actor.as_str(), row.counter), &row.content)).collect();
+        revisions.map(|row| ((row.annotation, row.actor.as_str(), row.counter), &row.content)).collect();
     let mut sent = HashSet::new();
     for save in saves {
         let found: Vec<Option<&Content>> = save
