@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use concord::domain::version_vector::SERVER;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -265,16 +266,25 @@ impl Facts {
         }
         broken.extend(revisions.keys().map(|id| format!("revisions of an annotation that is not there: {id}")));
         broken.extend(told.keys().map(|name| format!("an event of a revision that is not there: {name:?}")));
+        // What waits beside the work, and what is decided about it in favour of the work, changes nothing of what it says.
+        let mut work: HashMap<Uuid, BTreeSet<i64>> = HashMap::new();
+        for revision in self.revisions.iter().filter(|revision| !revision.waits && revision.actor != SERVER) {
+            work.entry(revision.annotation).or_default().insert(i64::from(revision.number));
+        }
+        let said = |(id, number): (Uuid, i64)| {
+            let last = work.get(&id).and_then(|work| work.range(..=number).next_back());
+            (id, last.copied().unwrap_or(number))
+        };
         let mut live: HashMap<Place, BTreeSet<(Uuid, i64)>> = HashMap::new();
         for (id, annotation) in self.annotations.iter().filter(|(_, annotation)| !annotation.content.deleted) {
-            live.entry(annotation.place).or_default().insert((*id, i64::from(annotation.revision)));
+            live.entry(annotation.place).or_default().insert(said((*id, i64::from(annotation.revision))));
         }
         for (place, slot) in &self.slots {
             if !matches!(slot.state.as_str(), "SUBMITTED" | "ACCEPTED") {
                 continue;
             }
             let Some(snapshot) = self.submissions.get(&(*place, slot.fence)) else { continue };
-            let shown: BTreeSet<(Uuid, i64)> = snapshot.iter().map(name).collect();
+            let shown: BTreeSet<(Uuid, i64)> = snapshot.iter().map(|shown| said(name(shown))).collect();
             let live = live.remove(place).unwrap_or_default();
             if shown != live {
                 broken
