@@ -348,7 +348,7 @@ async fn conflicts_are_followed(database: Database) {
     let app = TestApp::new(database).await;
     let shared = app.shared_box().await;
     let query = "subscription($id: ID!, $after: EventCursor) { conflictEvents(projectId: $id, after: $after) {
-        id type cursor at projectId ... on ConflictEvent { taskId by { name } conflict { id state choice } } } }";
+        ... on ConflictEvent { id type cursor at projectId taskId by { name } conflict { id state choice } } } }";
     let follow = async |after: &str| {
         shared.project.manager.subscribe(query, json!({ "id": shared.project.id, "after": after })).await
     };

@@ -298,6 +298,19 @@ fn a_merge_that_would_break_the_template_waits() {
     assert_eq!(code(&outcome), Err((ErrorCode::BadUserInput, "geometry")));
 }
 
+/// Only an edit that waits has come since: what its author saw is what is there, whether or not it was looked up.
+#[test]
+fn what_is_wrong_is_refused_where_nothing_else_was_written() {
+    let (a1, a2) = (vector(json!({ "#": 1, "ana": 1 })), vector(json!({ "#": 1, "ana": 2 })));
+    let mut ledger = Ledger::with(&[create("ana", 1), edit("ana", &a1, shift(2)), edit("ben", &a1, shift(3))]);
+    let before = ledger.stored.clone();
+    let meeting =
+        Meeting { fence: Fence::Holds, known: None, seen: None, siblings: &[], has_room: true, may_wait: true };
+    let outcome = decide(&mut ledger.stored, &edit("eva", &a2, shift(100)), meeting, check);
+    assert_eq!(code(&outcome), Err((ErrorCode::BadUserInput, "geometry")));
+    assert_eq!(ledger.stored, before);
+}
+
 #[test]
 fn a_tombstone_keeps_its_content_and_a_restore_gives_it_back() {
     let mut ledger = Ledger::with(&[create("ana", 7)]);
