@@ -27,6 +27,8 @@ pub(crate) struct Edit {
     pub(crate) base: Vector,
     pub(crate) dot: Dot,
     pub(crate) writes: Values,
+    /// Whether its author saw that the annotation was deleted, and so says nothing of whether it is there.
+    pub(crate) on_tombstone: bool,
     pub(crate) told: Vec<Told>,
 }
 

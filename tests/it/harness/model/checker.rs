@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::harness::model::{
-    book::{Book, Decision, Edit, End},
+    book::{Book, Decided, Decision, Edit, End},
     words::{Dot, State, Values, Vector, counter, value},
 };
 
 /// The actor of decisions.
 const SERVER: &str = "server";
+const ALIVE: &str = "alive";
 
 /// What the notes say that is not so.
 pub(crate) fn broken_promises(book: &Book, end: &End) -> Vec<String> {
@@ -231,7 +232,11 @@ impl<'b> History<'b> {
             "MERGED" => decision.merged.clone(),
             _ => {
                 let waiting = self.accepted.iter().filter(|edit| waits(edit));
-                joined(waiting.filter(|edit| conflict_of(edit) == Some(&decision.conflict)).copied())
+                let mut decided = joined(waiting.filter(|edit| conflict_of(edit) == Some(&decision.conflict)).copied());
+                for Decided { shown, .. } in decision.told.iter().flatten() {
+                    decided.entry(ALIVE.to_owned()).or_insert_with(|| value(&shown.values, ALIVE).clone());
+                }
+                decided
             }
         }
     }
@@ -270,11 +275,13 @@ fn conflict_of(edit: &Edit) -> Option<&String> {
 }
 
 /// What the edits of one author say together that wait in one conflict, in order: the later value of each field. Where
-/// none of them says whether the annotation is there, it is, as their author saw it.
+/// none of them says whether the annotation is there, it is, unless their author saw that it was deleted.
 fn joined<'e>(edits: impl IntoIterator<Item = &'e Edit>) -> Values {
     let mut edits: Vec<_> = edits.into_iter().collect();
     edits.sort_by_key(|edit| edit.dot.counter);
     let mut joined: Values = edits.iter().flat_map(|edit| edit.writes.clone()).collect();
-    joined.entry("alive".to_owned()).or_insert(json!(true));
+    if !edits.iter().any(|edit| edit.on_tombstone) {
+        joined.entry(ALIVE.to_owned()).or_insert(json!(true));
+    }
     joined
 }

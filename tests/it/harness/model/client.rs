@@ -181,10 +181,12 @@ impl Client {
     }
 
     fn queue(&mut self, desk: usize, annotation: &str, action: Action, writes: Values) {
-        let base = if action == Action::Create { Vector::new() } else { self.own_view(desk, annotation).0 };
+        let (vector, values) = self.own_view(desk, annotation);
+        let base = if action == Action::Create { Vector::new() } else { vector };
+        let on_tombstone = value(&values, "alive") == false;
         let (who, annotation) = (self.name(), annotation.to_owned());
         let dot = Dot::after(&base, &self.desks[desk].session.actor);
-        let edit = Edit { who, annotation, action, base, dot, writes, told: Vec::new() };
+        let edit = Edit { who, annotation, action, base, dot, writes, on_tombstone, told: Vec::new() };
         self.desks[desk].queue.push_back(edit);
     }
 
