@@ -56,6 +56,8 @@ mod job_import;
 mod job_progress;
 mod job_runners;
 mod lease_life;
+mod live_clients;
+mod live_cuts;
 mod merge_model;
 mod merge_trace;
 mod merging_docs;
@@ -138,6 +140,8 @@ fn main() -> ExitCode {
         job_progress::trials(),
         job_runners::trials(),
         lease_life::trials(),
+        live_clients::trials(),
+        live_cuts::trials(),
         merge_model::trials(),
         merge_trace::trials(),
         offline_queue::trials(),
