@@ -58,6 +58,7 @@ mod job_runners;
 mod lease_life;
 mod live_clients;
 mod live_cuts;
+mod live_rights;
 mod merge_model;
 mod merge_trace;
 mod merging_docs;
@@ -142,6 +143,7 @@ fn main() -> ExitCode {
         lease_life::trials(),
         live_clients::trials(),
         live_cuts::trials(),
+        live_rights::trials(),
         merge_model::trials(),
         merge_trace::trials(),
         offline_queue::trials(),
