@@ -74,7 +74,7 @@ pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
         queue: Arc::new(SqlQueue),
         sessions: Arc::new(EmbeddedSessions::new(move || time.clock().process_now())),
     };
-    Ok(Arc::new(App::new(db, backends, config.public_url.clone(), Metrics::new()?)))
+    Ok(Arc::new(App::new(db, backends, config.public_url.clone(), config.event_retention, Metrics::new()?)))
 }
 
 /// Makes the folder of a SQLite database: the file itself is made when it is opened.

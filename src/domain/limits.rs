@@ -229,6 +229,14 @@ pub const REAP_INTERVAL: Duration = Duration::from_secs(1);
 pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often what takes a walk over all tasks is computed for operators.
 pub const SURVEY_INTERVAL: Duration = Duration::from_secs(60);
+/// How often events that are too old or too many are looked for.
+pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
+/// Event streams that one such look takes; the next one goes on behind them.
+pub const RETENTION_STREAMS: u64 = 1_000;
+/// Events deleted by one statement.
+pub const RETENTION_EVENTS: i64 = 1_000;
+/// Such statements of one look: what is left then waits for the next.
+pub const RETENTION_BATCHES: usize = 100;
 /// Rows the reconciler mends at a time.
 pub const RECONCILED: u64 = 500;
 

@@ -23,6 +23,7 @@ mod locked;
 pub mod node;
 pub mod password;
 pub mod project;
+pub mod retention;
 pub mod review;
 mod secret;
 pub mod sign_in;
@@ -48,6 +49,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     backend::{queue::ClaimQueue, session::SessionStore, storage::Storage},
+    config::EventRetention,
     live::Hub,
     repo::{Db, instance},
     telemetry::Metrics,
@@ -67,6 +69,8 @@ pub struct App {
     pub public_url: String,
     /// What is counted: use cases add to it after their commit.
     pub metrics: Metrics,
+    /// What is kept of the event streams.
+    pub(crate) retention: retention::Retention,
     /// Signs URLs of files, with a key that the database has once there is a schema.
     urls: OnceCell<signed_url::Signer>,
     /// Bounds password hashing, which is made to be slow.
@@ -104,13 +108,20 @@ impl std::fmt::Debug for App {
 impl App {
     /// Puts the use cases together over their backends.
     #[must_use]
-    pub fn new(db: Db, backends: Backends, public_url: String, metrics: Metrics) -> Self {
+    pub fn new(
+        db: Db,
+        backends: Backends,
+        public_url: String,
+        event_retention: EventRetention,
+        metrics: Metrics,
+    ) -> Self {
         let Backends { storage, queue, sessions } = backends;
         let hub = Arc::new(Hub::default());
         let readers = hub.clone();
         db.on_commit(move |project| readers.committed(project));
         Self {
             hub,
+            retention: retention::Retention::new(event_retention),
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),
             stats: stats::Cache::default(),

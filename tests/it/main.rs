@@ -33,6 +33,7 @@ mod dataset_round_trip;
 mod demo_project;
 mod error_docs;
 mod event_replay;
+mod event_retention;
 mod event_streams;
 mod event_subscriptions;
 mod event_watch;
@@ -114,6 +115,7 @@ fn main() -> ExitCode {
         demo_project::trials(),
         error_docs::trials(),
         event_replay::trials(),
+        event_retention::trials(),
         event_streams::trials(),
         event_subscriptions::trials(),
         event_watch::trials(),
