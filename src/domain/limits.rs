@@ -207,6 +207,17 @@ pub const ACTOR_CHARS: usize = 32;
 pub const SESSION_TTL: Duration = Duration::from_secs(30 * 60);
 /// Labeling sessions whose soft state the embedded store keeps; the one silent for longest goes first.
 pub const KEPT_SESSIONS: usize = 100_000;
+/// How long a labeling session without a sign of life counts as present in its task: screens that show who is there give one
+/// every third of it.
+pub const PRESENCE_TTL: Duration = Duration::from_secs(30);
+/// Labeling sessions that are present in one task; the one silent for longest goes first.
+pub const PRESENT: usize = 200;
+/// The same of all tasks that the embedded store keeps.
+pub const KEPT_PRESENCES: usize = 100_000;
+/// Shortest time between two lists of who is in a task.
+pub const PRESENCE_PACE: Duration = Duration::from_millis(100);
+/// How often a subscription looks for what nothing woke it for: who fell silent, and what came through other processes.
+pub const PRESENCE_POLL: Duration = Duration::from_secs(3);
 /// Screens that one person opens under one fence.
 pub const SCREENS: i64 = 50;
 /// How often a claim that found only what others held asks again.

@@ -22,6 +22,7 @@ pub mod lease;
 mod locked;
 pub mod node;
 pub mod password;
+pub mod presence;
 pub mod project;
 pub mod retention;
 pub mod review;
@@ -48,9 +49,9 @@ pub use identity::Viewer;
 use tokio::sync::OnceCell;
 
 use crate::{
-    backend::{queue::ClaimQueue, session::SessionStore, storage::Storage},
+    backend::{presence::PresenceStore, queue::ClaimQueue, session::SessionStore, storage::Storage},
     config::EventRetention,
-    live::Hub,
+    live::{Hub, Presence},
     repo::{Db, instance},
     telemetry::Metrics,
 };
@@ -79,6 +80,8 @@ pub struct App {
     pub(crate) stats: stats::Cache,
     /// What annotations are held against.
     pub(crate) canvas: canvas::Cache,
+    /// Who is in which task, and who wants to know.
+    pub(crate) presence: Arc<Presence>,
     /// Who waits for events; every commit that appends some wakes them.
     pub(crate) hub: Arc<Hub>,
 }
@@ -91,6 +94,8 @@ pub struct Backends {
     pub queue: Arc<dyn ClaimQueue>,
     /// What is kept of labeling sessions beside their rows.
     pub sessions: Arc<dyn SessionStore>,
+    /// Who is in which task.
+    pub presence: Arc<dyn PresenceStore>,
 }
 
 impl std::fmt::Debug for Backends {
@@ -115,12 +120,13 @@ impl App {
         event_retention: EventRetention,
         metrics: Metrics,
     ) -> Self {
-        let Backends { storage, queue, sessions } = backends;
+        let Backends { storage, queue, sessions, presence } = backends;
         let hub = Arc::new(Hub::default());
         let readers = hub.clone();
         db.on_commit(move |project| readers.committed(project));
         Self {
             hub,
+            presence: Arc::new(Presence::new(presence)),
             retention: retention::Retention::new(event_retention),
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),

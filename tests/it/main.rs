@@ -61,6 +61,7 @@ mod merge_trace;
 mod merging_docs;
 mod offline_queue;
 mod page_walks;
+mod presence_following;
 mod project_settings;
 mod readme_tour;
 mod review_flow;
@@ -143,6 +144,7 @@ fn main() -> ExitCode {
         offline_queue::trials(),
         merging_docs::trials(),
         page_walks::trials(),
+        presence_following::trials(),
         project_settings::trials(),
         readme_tour::trials(),
         review_flow::trials(),
