@@ -49,6 +49,11 @@ impl<S> Impatient<S> {
         Self { io, patience, waiting: None }
     }
 
+    /// The connection, for what has a patience of its own.
+    pub(super) fn into_inner(self) -> S {
+        self.io
+    }
+
     fn wrote<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() || !self.patience.has_begun.load(Ordering::Relaxed) {
             self.waiting = None;

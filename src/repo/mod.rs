@@ -22,6 +22,7 @@ pub mod places;
 pub mod project;
 pub mod queue;
 pub mod record;
+pub mod retention;
 pub mod review;
 pub mod revision;
 pub mod schema;
@@ -38,6 +39,6 @@ pub mod task_list;
 pub mod template;
 pub mod user;
 
-pub use db::{Conn, Connect, Db, Txn};
+pub use db::{Conn, Connect, Db, News, Txn};
 pub use error::RepoError;
 pub use scope::Scope;

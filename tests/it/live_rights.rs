@@ -13,7 +13,7 @@ on_both_databases![
     with_its_login_session_a_socket_ends,
     with_a_disabled_user_their_sockets_end,
     who_leaves_a_project_keeps_the_rest_of_the_socket,
-    who_is_no_admin_any_more_keeps_the_rest_of_the_socket,
+    who_is_no_admin_any_more_has_to_connect_again,
 ];
 
 const FOLLOW: &str = "subscription($id: ID!) { taskEvents(projectId: $id) { type } }";
@@ -50,14 +50,17 @@ impl Scene {
         self.project.manager.mutate("updateProject", change, "project { id }").await.get("updateProject");
     }
 
-    /// The credential has ended: so do its sockets and streams, without an event that would wake them, and no others.
-    async fn all_end(mut self) {
-        for (case, socket) in [("busy", &mut self.busy), ("idle", &mut self.idle)] {
-            let (_, code, reason) = socket.rest().await;
-            assert_eq!(code, 4403, "{case}: {reason}");
+    /// The credential has ended: so do its sockets and streams.
+    async fn all_end(self) {
+        self.end("Forbidden", 4403).await;
+    }
+
+    /// Sockets and streams end, without an event that would wake them, and no others.
+    async fn end(mut self, why: &str, code: u16) {
+        for socket in [&mut self.busy, &mut self.idle] {
+            assert_eq!(socket.closed().await, (code, why.to_owned()));
         }
-        let rest = self.stream.rest().await;
-        assert!(rest.iter().all(|(name, _)| name == "next"), "it is left open to be tried again: {rest:?}");
+        assert_eq!(self.stream.rest().await, [], "no 'complete': it is left open to be tried again");
         self.rename("after").await;
         assert_eq!(self.other.event().await["type"], "PROJECT_CHANGED");
     }
@@ -159,7 +162,7 @@ async fn who_leaves_a_project_keeps_the_rest_of_the_socket(database: Database) {
     scene.goes_on("other", &other).await;
 }
 
-async fn who_is_no_admin_any_more_keeps_the_rest_of_the_socket(database: Database) {
+async fn who_is_no_admin_any_more_has_to_connect_again(database: Database) {
     let app = TestApp::new(database).await;
     let first = project(&app).await;
     let other = app.project(&first.manager, Media::Text).await;
@@ -170,11 +173,11 @@ async fn who_is_no_admin_any_more_keeps_the_rest_of_the_socket(database: Databas
         first.manager.mutate("updateUser", input, "user { id }").await.get("updateUser");
     };
     admin(true).await;
-    let mut scene = Scene::of(app, first.clone(), &ana).await;
+    let scene = Scene::of(app, first.clone(), &ana).await;
     admin(false).await;
-    // What was begun as an admin ends, also where one may look as a member; begun again it goes on.
-    scene.ends("1", "FORBIDDEN").await;
-    scene.stream_ends("FORBIDDEN").await;
-    scene.busy.subscribe("1", FOLLOW, json!({ "id": other.id })).await;
-    scene.goes_on("1", &other).await;
+    // What was begun as an admin ends, also where one may look as a member.
+    scene.end("your rights have changed; connect again", 1013).await;
+    let mut again = ana.subscribe(FOLLOW, json!({ "id": other.id, "after": other.cursor().await })).await;
+    other.text_tasks(1).await;
+    assert_eq!(again.event().await["type"], "TASK_CREATED");
 }

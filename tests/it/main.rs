@@ -33,6 +33,7 @@ mod dataset_round_trip;
 mod demo_project;
 mod error_docs;
 mod event_replay;
+mod event_retention;
 mod event_stream_transport;
 mod event_streams;
 mod event_subscriptions;
@@ -64,6 +65,7 @@ mod merge_trace;
 mod merging_docs;
 mod offline_queue;
 mod page_walks;
+mod presence_following;
 mod project_settings;
 mod readme_tour;
 mod review_flow;
@@ -118,6 +120,7 @@ fn main() -> ExitCode {
         demo_project::trials(),
         error_docs::trials(),
         event_replay::trials(),
+        event_retention::trials(),
         event_stream_transport::trials(),
         event_streams::trials(),
         event_subscriptions::trials(),
@@ -149,6 +152,7 @@ fn main() -> ExitCode {
         offline_queue::trials(),
         merging_docs::trials(),
         page_walks::trials(),
+        presence_following::trials(),
         project_settings::trials(),
         readme_tour::trials(),
         review_flow::trials(),

@@ -1,11 +1,11 @@
 //! `/graphql/stream`: an operation whose results come as events, one connection each (the distinct connections mode of
 //! GraphQL over SSE): <https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>
 //!
-//! Nothing is run further than the client reads: what waits is one event and what the connection buffers.
+//! What waits to be read is bounded as on a socket. Whoever does not read is left, by the connection or at the bound.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
 
-use async_graphql::{ServerError, parser::types::OperationType};
+use async_graphql::parser::types::OperationType;
 use axum::{
     Extension,
     body::Body,
@@ -14,11 +14,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures::{
-    Stream, StreamExt,
-    stream::{self, BoxStream},
-};
-use serde::Serialize;
+use futures::{Stream, StreamExt, stream};
+use serde_json::Value;
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     time::{Instant, Interval, MissedTickBehavior, interval_at},
@@ -26,11 +23,11 @@ use tokio::{
 
 use crate::{
     domain::{limits, words::ErrorCode},
-    graphql::{Answer, Caller},
+    graphql::{Caller, Operation, Outbox, Parcel, Part},
     http::{
         Server, auth,
         error::HttpError,
-        graphql::{count, read, request},
+        graphql::{read, request},
         negotiation::takes_event_stream,
         security,
         serve::{Connection, Streams},
@@ -65,10 +62,12 @@ pub(in crate::http) async fn open(
     let place = streams.places.try_acquire_owned().map_err(too_many)?;
     streams.patience.begin();
     tracing::Span::current().record("user", tracing::field::display(viewer.user.id));
+    let outbox = Outbox::new(limits::SOCKET_QUEUE_BYTES);
+    let guest = Arc::downgrade(&outbox);
+    server.app.attendance.enter(&server.app, &viewer, guest);
     let caller = Caller { viewer: Some(viewer), address: address.ip().to_string() };
-    let answers = server.api.execute_stream(caller, request);
-    let answers = answers.inspect(move |answer| count(&server, answer.errors())).boxed();
-    Ok(respond(Telling::new(answers, limits::STREAM_KEEP_ALIVE, connection.stop).events(place)))
+    let operation = server.api.begin(caller, request, &outbox, "");
+    Ok(respond(Telling::new(operation, outbox, limits::STREAM_KEEP_ALIVE, connection.stop).events(place)))
 }
 
 /// Each operation has a request of its own; nothing is reserved, and nothing sent to another request's stream.
@@ -113,17 +112,19 @@ const COMPLETE: &[u8] = b"event: complete\ndata:\n\n";
 
 /// The telling of one operation's results.
 struct Telling {
-    /// None: all is told.
-    answers: Option<BoxStream<'static, Answer>>,
+    operation: Arc<Operation>,
+    outbox: Arc<Outbox>,
+    /// Taken out of the outbox, not told yet.
+    parcels: VecDeque<Parcel>,
     silence: Interval,
     stop: watch::Receiver<bool>,
 }
 
 impl Telling {
-    fn new(answers: BoxStream<'static, Answer>, keep_alive: Duration, stop: watch::Receiver<bool>) -> Self {
+    fn new(operation: Arc<Operation>, outbox: Arc<Outbox>, keep_alive: Duration, stop: watch::Receiver<bool>) -> Self {
         let mut silence = interval_at(Instant::now() + keep_alive, keep_alive);
         silence.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { answers: Some(answers), silence, stop }
+        Self { operation, outbox, parcels: VecDeque::new(), silence, stop }
     }
 
     fn events(self, place: OwnedSemaphorePermit) -> impl Stream<Item = Bytes> + Send {
@@ -136,59 +137,79 @@ impl Telling {
     }
 
     /// The next bytes. Without a `complete` before its end clients open the stream again: so it ends when the server
-    /// stops, and with its credential, instead of which they may have another by then.
+    /// stops, when its client reads too slowly, and with its credential, instead of which they may have another by then.
     async fn next(&mut self) -> Option<Bytes> {
-        let answers = self.answers.as_mut()?;
-        let answer = tokio::select! {
-            // An error means that the sender is gone, which is a reason to stop as well.
-            _ = self.stop.wait_for(|stop| *stop) => return None,
-            answer = answers.next() => answer,
-            _ = self.silence.tick() => return Some(COMMENT),
-        };
+        loop {
+            if let Some(parcel) = self.parcels.pop_front() {
+                return self.tell(&parcel.part);
+            }
+            if self.operation.has_ended() {
+                return None;
+            }
+            tokio::select! {
+                // An error means that the sender is gone, which is a reason to stop as well.
+                _ = self.stop.wait_for(|stop| *stop) => return None,
+                taken = poll_fn(|context| self.outbox.poll_take(context)) => self.parcels = taken.ok()?,
+                _ = self.silence.tick() => return Some(COMMENT),
+            }
+        }
+    }
+
+    fn tell(&mut self, part: &Part) -> Option<Bytes> {
         self.silence.reset();
-        let mut text = match answer {
-            Some(Answer::Next(response)) => return Some(next_event(&response).into()),
-            Some(Answer::Failed(errors)) if errors.iter().any(is_unauthenticated) => return None,
-            Some(Answer::Failed(errors)) => next_event(&serde_json::json!({ "errors": errors })),
-            None => Vec::new(),
+        let mut bytes = match part {
+            Part::Next(json) => return Some(next_event(&[json]).into()),
+            Part::Failed(errors) if is_unauthenticated(errors) => Vec::new(),
+            Part::Failed(errors) => next_event(&[br#"{"errors":"#, errors, b"}"]),
+            Part::Complete => COMPLETE.to_vec(),
         };
-        self.answers = None;
-        text.extend_from_slice(COMPLETE);
-        Some(text.into())
+        self.operation.end();
+        if bytes.is_empty() {
+            return None;
+        }
+        if matches!(part, Part::Failed(_)) {
+            bytes.extend_from_slice(COMPLETE);
+        }
+        Some(bytes.into())
     }
 }
 
-fn is_unauthenticated(error: &ServerError) -> bool {
-    let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
-    code == Some(&ErrorCode::Unauthenticated.as_str().into())
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.operation.end();
+    }
+}
+
+/// Whether a list of errors in JSON says that the credential has ended.
+fn is_unauthenticated(errors: &[u8]) -> bool {
+    let errors: Vec<Value> = serde_json::from_slice(errors).unwrap_or_default();
+    errors.iter().any(|error| error["extensions"]["code"] == ErrorCode::Unauthenticated.as_str())
 }
 
 /// JSON has no line breaks, so that it is one line of `data`.
-fn next_event(result: &impl Serialize) -> Vec<u8> {
-    let mut text = b"event: next\ndata: ".to_vec();
-    if let Err(error) = serde_json::to_writer(&mut text, result) {
-        tracing::error!(%error, "cannot write an event");
-        return Vec::new();
-    }
-    text.extend_from_slice(b"\n\n");
-    text
+fn next_event(json: &[&[u8]]) -> Vec<u8> {
+    [b"event: next\ndata: ".as_slice(), &json.concat(), b"\n\n"].concat()
 }
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::{Response as GraphqlResponse, Value};
     use futures::FutureExt;
 
     use super::*;
+    use crate::{graphql::Closed, service::attendance::Leave};
 
     const LONG: Duration = Duration::from_secs(600);
 
-    fn telling(answers: impl Stream<Item = Answer> + Send + 'static) -> (Telling, watch::Sender<bool>) {
+    /// An operation that has said this.
+    fn telling(parts: Vec<Part>) -> (Telling, watch::Sender<bool>) {
         let (stop, stopped) = watch::channel(false);
-        (Telling::new(answers.boxed(), LONG, stopped), stop)
+        let outbox = Outbox::new(1_000);
+        let operation = Operation::new("", outbox.clone());
+        parts.into_iter().for_each(|part| operation.tell(part));
+        (Telling::new(operation, outbox, LONG, stopped), stop)
     }
 
-    async fn texts(mut telling: Telling) -> String {
+    async fn text(mut telling: Telling) -> String {
         let mut all = Vec::new();
         while let Some(bytes) = telling.next().await {
             all.extend_from_slice(&bytes);
@@ -196,47 +217,60 @@ mod tests {
         String::from_utf8(all).unwrap()
     }
 
-    fn result(text: &str) -> Answer {
-        Answer::Next(GraphqlResponse::new(Value::from(text)))
+    fn result(json: &'static str) -> Part {
+        Part::Next(json.into())
+    }
+
+    fn failed(code: &str) -> Part {
+        Part::Failed(format!(r#"[{{"message":"no","extensions":{{"code":"{code}"}}}}]"#).into())
     }
 
     #[tokio::test]
     async fn results_are_one_line_each_and_the_end_is_told() {
-        let (telling, _stop) = telling(stream::iter([result("a\r\nb"), result("c")]));
-        let want = "event: next\ndata: {\"data\":\"a\\r\\nb\"}\n\nevent: next\ndata: {\"data\":\"c\"}\n\nevent: complete\ndata:\n\n";
-        assert_eq!(texts(telling).await, want);
+        let (telling, _stop) = telling(vec![result(r#"{"data":"a\nb"}"#), result(r#"{"data":"c"}"#), Part::Complete]);
+        let want = "event: next\ndata: {\"data\":\"a\\nb\"}\n\nevent: next\ndata: {\"data\":\"c\"}\n\nevent: complete\ndata:\n\n";
+        assert_eq!(text(telling).await, want);
     }
 
     #[tokio::test]
     async fn a_failure_is_told_as_errors_and_ends() {
-        let failed = Answer::failed(ServiceError::Forbidden("no"));
-        let (telling, _stop) = telling(stream::iter([failed, result("never told")]));
-        let told = texts(telling).await;
-        let errors = r#"{"errors":[{"extensions":{"code":"FORBIDDEN","retryable":false},"message":"no"}]}"#;
-        assert_eq!(told, format!("event: next\ndata: {errors}\n\nevent: complete\ndata:\n\n"));
+        let (telling, _stop) = telling(vec![failed("FORBIDDEN")]);
+        let errors = r#"{"errors":[{"message":"no","extensions":{"code":"FORBIDDEN"}}]}"#;
+        assert_eq!(text(telling).await, format!("event: next\ndata: {errors}\n\nevent: complete\ndata:\n\n"));
     }
 
     #[tokio::test]
     async fn with_the_credential_it_ends_open_to_be_tried_again() {
-        let failed = Answer::failed(ServiceError::Unauthenticated("ended"));
-        let (telling, _stop) = telling(stream::iter([result("a"), failed]));
-        assert_eq!(texts(telling).await, "event: next\ndata: {\"data\":\"a\"}\n\n");
+        let (refused, _stop) = telling(vec![result("1"), failed("UNAUTHENTICATED")]);
+        assert_eq!(text(refused).await, "event: next\ndata: 1\n\n");
+        let (left, _stop) = telling(Vec::new());
+        left.outbox.close(Closed::Leave(Leave::CredentialEnded));
+        assert_eq!(text(left).await, "");
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_too_slowly_has_to_open_it_again() {
+        let (telling, _stop) = telling(vec![Part::Next(vec![b'1'; 800].into()), Part::Next(vec![b'2'; 800].into())]);
+        assert_eq!(text(telling).await, "");
     }
 
     #[tokio::test]
     async fn silence_is_broken_by_comments() {
-        let (_stop, stopped) = watch::channel(false);
-        let mut telling = Telling::new(stream::pending().boxed(), Duration::from_millis(20), stopped);
+        let (mut telling, _stop) = telling(Vec::new());
+        telling.silence = interval_at(Instant::now(), Duration::from_millis(20));
         for _ in 0..3 {
             assert_eq!(telling.next().await, Some(COMMENT));
         }
     }
 
     #[tokio::test]
-    async fn it_ends_when_the_server_stops() {
-        let (mut telling, stop) = telling(stream::pending());
+    async fn it_ends_when_the_server_stops_and_its_operation_with_it() {
+        let (mut telling, stop) = telling(Vec::new());
         assert_eq!(telling.next().now_or_never(), None, "nothing to say");
         stop.send(true).unwrap();
         assert_eq!(telling.next().await, None);
+        let operation = telling.operation.clone();
+        drop(telling);
+        assert!(operation.has_ended());
     }
 }
