@@ -140,11 +140,12 @@ impl Telling {
     /// stops, when its client reads too slowly, and with its credential, instead of which they may have another by then.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(parcel) = self.parcels.pop_front() {
-                return self.tell(&parcel.part);
-            }
+            // Something more may stand behind its last part.
             if self.operation.has_ended() {
                 return None;
+            }
+            if let Some(parcel) = self.parcels.pop_front() {
+                return self.tell(&parcel.part);
             }
             tokio::select! {
                 // An error means that the sender is gone, which is a reason to stop as well.
@@ -234,7 +235,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_is_told_as_errors_and_ends() {
-        let (telling, _stop) = telling(vec![failed("FORBIDDEN")]);
+        let (telling, _stop) = telling(vec![failed("FORBIDDEN"), result("never told")]);
         let errors = r#"{"errors":[{"message":"no","extensions":{"code":"FORBIDDEN"}}]}"#;
         assert_eq!(text(telling).await, format!("event: next\ndata: {errors}\n\nevent: complete\ndata:\n\n"));
     }
