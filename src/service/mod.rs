@@ -5,6 +5,7 @@ pub mod access_token;
 pub mod annotation;
 pub mod asset;
 mod asset_facts;
+pub mod attendance;
 mod canvas;
 pub mod claim;
 pub mod conflict;
@@ -43,6 +44,7 @@ mod vector_epoch;
 
 use std::sync::Arc;
 
+use attendance::Attendance;
 pub use error::ServiceError;
 pub use identity::Viewer;
 
@@ -52,7 +54,7 @@ use crate::{
     backend::{presence::PresenceStore, queue::ClaimQueue, session::SessionStore, storage::Storage},
     config::EventRetention,
     live::{Hub, Presence},
-    repo::{Db, instance},
+    repo::{Db, News, instance},
     telemetry::Metrics,
 };
 
@@ -82,8 +84,10 @@ pub struct App {
     pub(crate) canvas: canvas::Cache,
     /// Who is in which task, and who wants to know.
     pub(crate) presence: Arc<Presence>,
-    /// Who waits for events; every commit that appends some wakes them.
-    pub(crate) hub: Arc<Hub>,
+    /// The project's events as this process reads them; every commit that appends some wakes it.
+    pub hub: Arc<Hub>,
+    /// What stays open, and for whom.
+    pub attendance: Arc<Attendance>,
 }
 
 /// What has several bodies, each the one that was chosen.
@@ -121,11 +125,16 @@ impl App {
         metrics: Metrics,
     ) -> Self {
         let Backends { storage, queue, sessions, presence } = backends;
-        let hub = Arc::new(Hub::default());
-        let readers = hub.clone();
-        db.on_commit(move |project| readers.committed(project));
+        let (hub, attendance) = (Hub::new(db.clone()), Arc::<Attendance>::default());
+        // Weak: the hub has the database, which has this.
+        let (feeds, guests) = (Arc::downgrade(&hub), Arc::downgrade(&attendance));
+        db.on_commit(move |news| match news {
+            News::Events(project) => feeds.upgrade().iter().for_each(|hub| hub.committed(project)),
+            News::SignIns => guests.upgrade().iter().for_each(|attendance| attendance.hurry()),
+        });
         Self {
             hub,
+            attendance,
             presence: Arc::new(Presence::new(presence)),
             retention: retention::Retention::new(event_retention),
             urls: OnceCell::new(),

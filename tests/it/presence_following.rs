@@ -394,7 +394,7 @@ async fn who_may_see_the_task_no_more_is_told_nothing_more(database: Database) {
             _ => change(&who, json!({ "admin": false })).await,
         }
         // Time passes in which rights are trusted; then she selects something.
-        app.advance(limits::ACCESS_TRUST);
+        app.advance(limits::PRESENCE_POLL);
         ana.select(json!(new_annotation())).await;
         let message = socket.next().await;
         assert_eq!(message["type"], "error", "{case}: {message}");
