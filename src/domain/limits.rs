@@ -67,6 +67,8 @@ pub const CATCHING_UP: usize = 64;
 pub const CURSOR_NOTICE: Duration = Duration::from_secs(30);
 /// Events filtered out after which it tells it as well.
 pub const FILTERED_EVENTS: usize = 1_000;
+/// How long a subscription that nobody shares trusts that its viewer still may see what it is about.
+pub const ACCESS_TRUST: Duration = Duration::from_secs(3);
 /// People whose rights one statement looks up.
 pub const PEOPLE_AT_ONCE: usize = 1_000;
 /// How often the credentials of open sockets and streams are looked at, also when nothing says that one has ended; being
