@@ -57,7 +57,7 @@ pub async fn follow(
     let mut watch = app.presence.watch(task);
     let turns = watch.turns();
     let place = Place::look(&app, &viewer, task).await?;
-    let trusted_until = app.db.clock().uptime() + limits::PRESENCE_POLL;
+    let trusted_until = app.db.clock().uptime() + limits::ACCESS_TRUST;
     let following = Following { app, viewer, task, watch, turns, place, trusted_until, told: None };
     Ok(stream::try_unfold(following, async |mut following| {
         let present = following.next().await?;
@@ -150,7 +150,7 @@ impl Following {
                 return Err(ServiceError::Forbidden("you are no admin any more; subscribe again"));
             }
             self.place = Place::look(&self.app, &viewer, self.task).await?;
-            (self.turns, self.trusted_until) = (turns, uptime + limits::PRESENCE_POLL);
+            (self.turns, self.trusted_until) = (turns, uptime + limits::ACCESS_TRUST);
         }
         let mut present = self.app.presence.of(self.task).await?;
         present.retain(|present| self.place.shows(present));

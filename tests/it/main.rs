@@ -34,6 +34,7 @@ mod demo_project;
 mod error_docs;
 mod event_replay;
 mod event_retention;
+mod event_stream_transport;
 mod event_streams;
 mod event_subscriptions;
 mod event_watch;
@@ -56,6 +57,8 @@ mod job_import;
 mod job_progress;
 mod job_runners;
 mod lease_life;
+mod live_clients;
+mod live_cuts;
 mod merge_model;
 mod merge_trace;
 mod merging_docs;
@@ -117,6 +120,7 @@ fn main() -> ExitCode {
         error_docs::trials(),
         event_replay::trials(),
         event_retention::trials(),
+        event_stream_transport::trials(),
         event_streams::trials(),
         event_subscriptions::trials(),
         event_watch::trials(),
@@ -139,6 +143,8 @@ fn main() -> ExitCode {
         job_progress::trials(),
         job_runners::trials(),
         lease_life::trials(),
+        live_clients::trials(),
+        live_cuts::trials(),
         merge_model::trials(),
         merge_trace::trials(),
         offline_queue::trials(),
