@@ -253,6 +253,7 @@ async fn reviewers_are_shown_with_their_slot_or_with_all(database: Database) {
 async fn whoever_loses_the_lease_is_gone_at_once(database: Database) {
     let app = TestApp::new(database).await;
     let (project, _, ana, ben) = team(&app).await;
+    let (mut waited, mut lists) = (Duration::ZERO, 0);
     for case in ["released", "skipped", "revoked", "archived", "ran out", "taken by another"] {
         let [task] = project.named_tasks(case, 1).await.try_into().unwrap();
         let session = app.at_work(&project, &task, &ana).await;
@@ -276,14 +277,23 @@ async fn whoever_loses_the_lease_is_gone_at_once(database: Database) {
             app.at_work(&project, &task, &ben).await;
             socket.until_present(&[idle("ben", "HOLDER")]).await;
         } else {
+            let ended = Instant::now();
             assert_eq!(socket.present().await, [], "{case}");
+            (waited, lists) = (waited + ended.elapsed(), lists + 1);
         }
         // She does not know yet.
         session.beat().await;
         let left = project.manager.sees_present(&task).await;
         let is_revived = case == "ran out";
         assert_eq!(left.iter().any(|(name, ..)| name == "ana"), is_revived, "{case}");
+        if is_revived {
+            let revived = Instant::now();
+            assert_eq!(socket.present().await, [idle("ana", "HOLDER")]);
+            (waited, lists) = (waited + revived.elapsed(), lists + 1);
+        }
     }
+    // Who only looked every few seconds would be told far later.
+    assert!(waited < lists * limits::PRESENCE_POLL / 4, "{waited:?}");
 }
 
 async fn what_another_process_ends_is_gone_soon(database: Database) {
