@@ -49,7 +49,7 @@ impl<S> Impatient<S> {
         Self { io, patience, waiting: None }
     }
 
-    /// The connection, when it has become something that has its own patience.
+    /// The connection, for what has a patience of its own.
     pub(super) fn into_inner(self) -> S {
         self.io
     }

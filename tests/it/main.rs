@@ -59,6 +59,7 @@ mod job_runners;
 mod lease_life;
 mod live_clients;
 mod live_cuts;
+mod live_rights;
 mod live_sharing;
 mod merge_model;
 mod merge_trace;
@@ -144,9 +145,10 @@ fn main() -> ExitCode {
         job_progress::trials(),
         job_runners::trials(),
         lease_life::trials(),
-        live_sharing::trials(),
         live_clients::trials(),
         live_cuts::trials(),
+        live_rights::trials(),
+        live_sharing::trials(),
         merge_model::trials(),
         merge_trace::trials(),
         offline_queue::trials(),

@@ -1,7 +1,7 @@
 //! `/graphql/stream`: an operation whose results come as events, one connection each (the distinct connections mode of
 //! GraphQL over SSE): <https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>
 //!
-//! Nothing is run further than the client reads: what waits is one event and what the connection buffers.
+//! What waits to be read is bounded as on a socket. Whoever does not read is left, by the connection or at the bound.
 
 use std::{collections::VecDeque, convert::Infallible, future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,6 +15,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
+use serde_json::Value;
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     time::{Instant, Interval, MissedTickBehavior, interval_at},
@@ -113,16 +114,10 @@ const COMPLETE: &[u8] = b"event: complete\ndata:\n\n";
 struct Telling {
     operation: Arc<Operation>,
     outbox: Arc<Outbox>,
-    /// Taken and not told.
+    /// Taken out of the outbox, not told yet.
     parcels: VecDeque<Parcel>,
     silence: Interval,
     stop: watch::Receiver<bool>,
-}
-
-impl Drop for Telling {
-    fn drop(&mut self) {
-        self.operation.end();
-    }
 }
 
 impl Telling {
@@ -142,44 +137,58 @@ impl Telling {
     }
 
     /// The next bytes. Without a `complete` before its end clients open the stream again: so it ends when the server
-    /// stops, and with its credential, instead of which they may have another by then.
+    /// stops, when its client reads too slowly, and with its credential, instead of which they may have another by then.
     async fn next(&mut self) -> Option<Bytes> {
-        if self.operation.has_ended() {
-            return None;
-        }
-        while self.parcels.is_empty() {
-            let taken = tokio::select! {
+        loop {
+            if let Some(parcel) = self.parcels.pop_front() {
+                return self.tell(&parcel.part);
+            }
+            if self.operation.has_ended() {
+                return None;
+            }
+            tokio::select! {
                 // An error means that the sender is gone, which is a reason to stop as well.
                 _ = self.stop.wait_for(|stop| *stop) => return None,
-                taken = poll_fn(|context| self.outbox.poll_take(context)) => taken,
+                taken = poll_fn(|context| self.outbox.poll_take(context)) => self.parcels = taken.ok()?,
                 _ = self.silence.tick() => return Some(COMMENT),
-            };
-            self.parcels = taken.ok()?;
-        }
-        self.silence.reset();
-        let mut text = Vec::new();
-        match self.parcels.pop_front()?.part {
-            Part::Next(result) => write_next(&mut text, &[&result]),
-            Part::Failed(errors) => {
-                write_next(&mut text, &[b"{\"errors\":", &errors, b"}"]);
-                self.complete(&mut text);
             }
-            Part::Complete => self.complete(&mut text),
         }
-        Some(text.into())
     }
 
-    fn complete(&self, text: &mut Vec<u8>) {
+    fn tell(&mut self, part: &Part) -> Option<Bytes> {
+        self.silence.reset();
+        let mut bytes = match part {
+            Part::Next(json) => return Some(next_event(&[json]).into()),
+            Part::Failed(errors) if is_unauthenticated(errors) => Vec::new(),
+            Part::Failed(errors) => next_event(&[br#"{"errors":"#, errors, b"}"]),
+            Part::Complete => COMPLETE.to_vec(),
+        };
         self.operation.end();
-        text.extend_from_slice(COMPLETE);
+        if bytes.is_empty() {
+            return None;
+        }
+        if matches!(part, Part::Failed(_)) {
+            bytes.extend_from_slice(COMPLETE);
+        }
+        Some(bytes.into())
     }
 }
 
-/// A result as an event. JSON has no line breaks, so that it is one line of `data`.
-fn write_next(text: &mut Vec<u8>, result: &[&[u8]]) {
-    text.extend_from_slice(b"event: next\ndata: ");
-    result.iter().for_each(|part| text.extend_from_slice(part));
-    text.extend_from_slice(b"\n\n");
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.operation.end();
+    }
+}
+
+/// Whether a list of errors in JSON says that the credential has ended.
+fn is_unauthenticated(errors: &[u8]) -> bool {
+    let errors: Vec<Value> = serde_json::from_slice(errors).unwrap_or_default();
+    errors.iter().any(|error| error["extensions"]["code"] == ErrorCode::Unauthenticated.as_str())
+}
+
+/// JSON has no line breaks, so that it is one line of `data`.
+fn next_event(json: &[&[u8]]) -> Vec<u8> {
+    [b"event: next\ndata: ".as_slice(), &json.concat(), b"\n\n"].concat()
 }
 
 #[cfg(test)]
@@ -187,19 +196,20 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
-    use crate::service::attendance::{Guest, Leave};
+    use crate::{graphql::Closed, service::attendance::Leave};
 
     const LONG: Duration = Duration::from_secs(600);
 
-    fn telling(parts: impl IntoIterator<Item = Part>) -> (Telling, watch::Sender<bool>) {
+    /// An operation that has said this.
+    fn telling(parts: Vec<Part>) -> (Telling, watch::Sender<bool>) {
         let (stop, stopped) = watch::channel(false);
-        let outbox = Outbox::new(1_000_000);
+        let outbox = Outbox::new(1_000);
         let operation = Operation::new("", outbox.clone());
         parts.into_iter().for_each(|part| operation.tell(part));
         (Telling::new(operation, outbox, LONG, stopped), stop)
     }
 
-    async fn texts(mut telling: Telling) -> String {
+    async fn text(mut telling: Telling) -> String {
         let mut all = Vec::new();
         while let Some(bytes) = telling.next().await {
             all.extend_from_slice(&bytes);
@@ -207,48 +217,60 @@ mod tests {
         String::from_utf8(all).unwrap()
     }
 
-    fn result(text: &'static str) -> Part {
-        Part::Next(Bytes::from_static(text.as_bytes()))
+    fn result(json: &'static str) -> Part {
+        Part::Next(json.into())
+    }
+
+    fn failed(code: &str) -> Part {
+        Part::Failed(format!(r#"[{{"message":"no","extensions":{{"code":"{code}"}}}}]"#).into())
     }
 
     #[tokio::test]
     async fn results_are_one_line_each_and_the_end_is_told() {
-        let (telling, _stop) = telling([result(r#"{"data":"a\r\nb"}"#), result(r#"{"data":"c"}"#), Part::Complete]);
-        let want = "event: next\ndata: {\"data\":\"a\\r\\nb\"}\n\nevent: next\ndata: {\"data\":\"c\"}\n\nevent: complete\ndata:\n\n";
-        assert_eq!(texts(telling).await, want);
+        let (telling, _stop) = telling(vec![result(r#"{"data":"a\nb"}"#), result(r#"{"data":"c"}"#), Part::Complete]);
+        let want = "event: next\ndata: {\"data\":\"a\\nb\"}\n\nevent: next\ndata: {\"data\":\"c\"}\n\nevent: complete\ndata:\n\n";
+        assert_eq!(text(telling).await, want);
     }
 
     #[tokio::test]
     async fn a_failure_is_told_as_errors_and_ends() {
-        let failed = Part::Failed(Bytes::from_static(br#"[{"message":"no"}]"#));
-        let (telling, _stop) = telling([failed, result("never told")]);
-        let told = texts(telling).await;
-        assert_eq!(told, "event: next\ndata: {\"errors\":[{\"message\":\"no\"}]}\n\nevent: complete\ndata:\n\n");
+        let (telling, _stop) = telling(vec![failed("FORBIDDEN")]);
+        let errors = r#"{"errors":[{"message":"no","extensions":{"code":"FORBIDDEN"}}]}"#;
+        assert_eq!(text(telling).await, format!("event: next\ndata: {errors}\n\nevent: complete\ndata:\n\n"));
     }
 
     #[tokio::test]
     async fn with_the_credential_it_ends_open_to_be_tried_again() {
-        let (mut telling, _stop) = telling([result("1")]);
-        assert_eq!(telling.next().await.unwrap(), "event: next\ndata: 1\n\n");
-        telling.outbox.leave(Leave::CredentialEnded);
-        assert_eq!(texts(telling).await, "");
+        let (refused, _stop) = telling(vec![result("1"), failed("UNAUTHENTICATED")]);
+        assert_eq!(text(refused).await, "event: next\ndata: 1\n\n");
+        let (left, _stop) = telling(Vec::new());
+        left.outbox.close(Closed::Leave(Leave::CredentialEnded));
+        assert_eq!(text(left).await, "");
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_too_slowly_has_to_open_it_again() {
+        let (telling, _stop) = telling(vec![Part::Next(vec![b'1'; 800].into()), Part::Next(vec![b'2'; 800].into())]);
+        assert_eq!(text(telling).await, "");
     }
 
     #[tokio::test]
     async fn silence_is_broken_by_comments() {
-        let (mut telling, _stop) = telling([]);
-        let pause = Duration::from_millis(20);
-        telling.silence = interval_at(Instant::now() + pause, pause);
+        let (mut telling, _stop) = telling(Vec::new());
+        telling.silence = interval_at(Instant::now(), Duration::from_millis(20));
         for _ in 0..3 {
             assert_eq!(telling.next().await, Some(COMMENT));
         }
     }
 
     #[tokio::test]
-    async fn it_ends_when_the_server_stops() {
-        let (mut telling, stop) = telling([]);
+    async fn it_ends_when_the_server_stops_and_its_operation_with_it() {
+        let (mut telling, stop) = telling(Vec::new());
         assert_eq!(telling.next().now_or_never(), None, "nothing to say");
         stop.send(true).unwrap();
         assert_eq!(telling.next().await, None);
+        let operation = telling.operation.clone();
+        drop(telling);
+        assert!(operation.has_ended());
     }
 }

@@ -65,8 +65,7 @@ impl EventStream {
                 self.text = rest;
                 return Some(block);
             }
-            let chunk = timeout(DEADLINE, self.chunks.next()).await.expect("waited in vain for an event");
-            match chunk {
+            match timeout(DEADLINE, self.chunks.next()).await.expect("waited in vain for a sign of life") {
                 Some(chunk) => self.text.push_str(&chunk),
                 None => {
                     assert_eq!(self.text, "", "cut in the middle of an event");
@@ -78,6 +77,11 @@ impl EventStream {
 
     /// The next event; none at the end.
     pub(crate) async fn next(&mut self) -> Option<Event> {
+        // In all: signs of life come for ever.
+        timeout(DEADLINE, self.until_event()).await.expect("waited in vain for an event")
+    }
+
+    async fn until_event(&mut self) -> Option<Event> {
         loop {
             let block = self.block().await?;
             if block == ":" {
