@@ -60,6 +60,7 @@ mod lease_life;
 mod live_clients;
 mod live_cuts;
 mod live_rights;
+mod live_sharing;
 mod merge_model;
 mod merge_trace;
 mod merging_docs;
@@ -147,6 +148,7 @@ fn main() -> ExitCode {
         live_clients::trials(),
         live_cuts::trials(),
         live_rights::trials(),
+        live_sharing::trials(),
         merge_model::trials(),
         merge_trace::trials(),
         offline_queue::trials(),
