@@ -37,6 +37,12 @@ pub struct Metrics {
     pub open_conflicts: IntGauge,
     /// `concord_events_deleted_total`: events that are not kept any longer.
     pub events_deleted: IntCounter,
+    /// `concord_subscriptions`: subscriptions to projects' events that this process serves.
+    pub subscriptions: IntGauge,
+    /// `concord_events_delivered_total`: events given to subscriptions, each as often as it was given.
+    pub events_delivered: IntCounter,
+    /// `concord_sockets_closed_total{code}`: sockets that ended, by the code they were closed with; `gone`: by the other end.
+    pub sockets_closed: IntCounterVec,
     /// `concord_reaper_lag_seconds`: how late a lease or review that ran out was ended.
     pub reaper_lag: Histogram,
     /// `concord_queue_slots`: free slots that the queue hands out.
@@ -98,6 +104,12 @@ impl Metrics {
                 "concord_events_deleted_total",
                 "Events deleted because they were too old or too many.",
             )?,
+            subscriptions: IntGauge::new("concord_subscriptions", "Subscriptions to events that are served.")?,
+            events_delivered: IntCounter::new("concord_events_delivered_total", "Events given to subscriptions.")?,
+            sockets_closed: IntCounterVec::new(
+                Opts::new("concord_sockets_closed_total", "Sockets that ended, by the code they were closed with."),
+                &["code"],
+            )?,
             reaper_lag: Histogram::with_opts(
                 HistogramOpts::new("concord_reaper_lag_seconds", "Seconds between a lease's end and its ending.")
                     .buckets(exponential_buckets(0.125, 2.0, 12)?),
@@ -133,6 +145,9 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.conflicts_resolved.clone()))?;
         metrics.registry.register(Box::new(metrics.open_conflicts.clone()))?;
         metrics.registry.register(Box::new(metrics.events_deleted.clone()))?;
+        metrics.registry.register(Box::new(metrics.subscriptions.clone()))?;
+        metrics.registry.register(Box::new(metrics.events_delivered.clone()))?;
+        metrics.registry.register(Box::new(metrics.sockets_closed.clone()))?;
         metrics.registry.register(Box::new(metrics.reaper_lag.clone()))?;
         metrics.registry.register(Box::new(metrics.queue_slots.clone()))?;
         metrics.registry.register(Box::new(metrics.tasks.clone()))?;
@@ -166,6 +181,9 @@ impl Metrics {
         }
         for choice in ["current", "incoming", "merged"] {
             self.conflicts_resolved.with_label_values(&[choice]);
+        }
+        for code in ["gone", "1001", "1013", "4400", "4401", "4403", "4408", "4409", "4429"] {
+            self.sockets_closed.with_label_values(&[code]);
         }
         self.label_coverage.with_label_values(&["all"]).set(0.0);
     }

@@ -61,6 +61,7 @@ mod live_clients;
 mod live_cuts;
 mod live_rights;
 mod live_sharing;
+mod live_slow;
 mod merge_model;
 mod merge_trace;
 mod merging_docs;
@@ -149,6 +150,7 @@ fn main() -> ExitCode {
         live_cuts::trials(),
         live_rights::trials(),
         live_sharing::trials(),
+        live_slow::trials(),
         merge_model::trials(),
         merge_trace::trials(),
         offline_queue::trials(),

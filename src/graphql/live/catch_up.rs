@@ -117,6 +117,7 @@ impl CatchingUp<'_> {
                 }
             };
             self.notices.told();
+            self.api.app.metrics.events_delivered.inc();
             self.operation.send(rendered.at(self.reader.cursor())).await;
         } else {
             self.notices.filtered();

@@ -13,6 +13,7 @@ use std::{
 };
 
 use moka::future::Cache;
+use prometheus::IntGauge;
 use tokio::sync::Notify;
 
 use crate::{
@@ -110,10 +111,12 @@ pub(super) struct Seat {
     group: Arc<Group>,
     number: u64,
     alive: Arc<Mutex<HashMap<Key, Arc<Group>>>>,
+    taken: IntGauge,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.taken.dec();
         let member;
         {
             let mut alive = lock(&self.alive);
@@ -188,7 +191,9 @@ impl Groups {
             hall.next_seat += 1;
             hall.next_seat
         };
-        Ok(Seat { group, number, alive: self.alive.clone() })
+        let taken = api.app.metrics.subscriptions.clone();
+        taken.inc();
+        Ok(Seat { group, number, alive: self.alive.clone(), taken })
     }
 }
 
@@ -256,16 +261,21 @@ impl Group {
     }
 
     /// Moves to a place on the path, or off it, and tells those who have not seen it yet what happened there.
-    fn move_to(&self, place: Option<u64>, part: Option<&Part>) {
+    /// Gives how many were told.
+    fn move_to(&self, place: Option<u64>, part: Option<&Part>) -> u64 {
         let mut hall = self.hall();
         let mut left = Vec::new();
+        let mut told = 0;
         if let (Some(at), None) = (hall.at, place) {
             // Where the others are going they would miss what is between.
             left.extend(hall.members.values().filter(|member| member.seen > at).map(|member| member.operation.clone()));
         }
         if let Some(part) = part {
             let is_news = |member: &&Member| place.is_none_or(|place| member.seen < place);
-            hall.members.values().filter(is_news).for_each(|member| member.operation.tell(part.clone()));
+            for member in hall.members.values().filter(is_news) {
+                member.operation.tell(part.clone());
+                told += 1;
+            }
         }
         let is_back = hall.at.is_none() && place.is_some();
         hall.at = place;
@@ -274,6 +284,7 @@ impl Group {
         if is_back {
             self.back.notify_waiters();
         }
+        told
     }
 
     /// Tells those who are where it is something that is no event.
@@ -395,7 +406,8 @@ impl Way<'_> {
             (None, false) => self.notices.filtered(),
             (None, true) => {}
         }
-        group.move_to(self.reader.place(), part.as_ref());
+        let told = group.move_to(self.reader.place(), part.as_ref());
+        api.app.metrics.events_delivered.inc_by(told);
         self.next = None;
         Ok(!was_nothing)
     }

@@ -190,3 +190,64 @@ impl Guest for Outbox {
         self.close(Closed::Leave(why));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn take(outbox: &Outbox) -> Poll<Result<usize, Closed>> {
+        let taken = outbox.poll_take(&mut Context::from_waker(Waker::noop()));
+        taken.map(|parcels| parcels.map(|parcels| parcels.len()))
+    }
+
+    fn part(bytes: usize) -> Part {
+        Part::Next(vec![b'x'; bytes].into())
+    }
+
+    #[test]
+    fn who_is_told_more_than_there_is_room_for_is_closed_and_all_that_waits_is_given_up() {
+        let outbox = Outbox::new(1_000);
+        let operation = Operation::new("1", outbox.clone());
+        for _ in 0..3 {
+            operation.tell(part(200));
+        }
+        assert!(outbox.lock().bytes <= 1_000);
+        assert_eq!(take(&outbox), Poll::Ready(Ok(3)));
+        operation.tell(part(100_000));
+        assert_eq!(take(&outbox), Poll::Ready(Ok(1)), "one alone may be larger");
+        operation.tell(part(100_000));
+        operation.tell(part(1));
+        assert_eq!(take(&outbox), Poll::Ready(Err(Closed::TooSlow)));
+        let inner = outbox.lock();
+        assert_eq!((inner.parcels.len(), inner.bytes), (0, 0));
+    }
+
+    #[test]
+    fn of_one_who_has_ended_nothing_is_taken() {
+        let outbox = Outbox::new(1_000);
+        let operation = Operation::new("1", outbox.clone());
+        operation.end();
+        operation.tell(part(1));
+        assert_eq!(take(&outbox), Poll::Pending);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_goes_on_when_there_is_some() {
+        let outbox = Outbox::new(1_000);
+        let operation = Operation::new("1", outbox.clone());
+        operation.send(part(800)).await;
+        let mut waiting = Box::pin(operation.send(part(1)));
+        assert_eq!(waiting.as_mut().now_or_never(), None);
+        assert_eq!(take(&outbox), Poll::Ready(Ok(1)));
+        waiting.await;
+        assert_eq!(take(&outbox), Poll::Ready(Ok(1)));
+        operation.tell(part(800));
+        let waiting = operation.send(part(1));
+        outbox.close(Closed::TooSlow);
+        waiting.await;
+    }
+}

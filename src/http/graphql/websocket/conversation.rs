@@ -41,6 +41,9 @@ pub(super) trait Engine: Sync {
     /// Begins an operation.
     fn begin(&self, session: &Self::Session, request: Request, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation>;
 
+    /// The conversation ends.
+    fn ends(&self, closing: &Closing);
+
     /// Says that an operation is refused: too many run.
     fn refuse(&self, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation>;
 }
@@ -110,6 +113,7 @@ pub(super) async fn converse<E: Engine>(wire: Wire, engine: E, bounds: Bounds, m
         }
     };
     tracing::debug!(?closing, "socket closed");
+    conversation.engine.ends(&closing);
     conversation.close(&closing).await;
 }
 
@@ -409,6 +413,8 @@ mod tests {
             });
             operation
         }
+
+        fn ends(&self, _: &Closing) {}
 
         fn refuse(&self, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation> {
             Operation::new(id, outbox.clone())

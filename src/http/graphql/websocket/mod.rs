@@ -134,6 +134,11 @@ impl Engine for Door {
         self.server.api.begin(caller, request, outbox, id)
     }
 
+    fn ends(&self, closing: &Closing) {
+        let code = closing.frame().map_or("gone".to_owned(), |frame| u16::from(frame.code).to_string());
+        self.server.metrics().sockets_closed.with_label_values(&[code.as_str()]).inc();
+    }
+
     fn refuse(&self, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation> {
         let error = ServiceError::limit("id", limits::SOCKET_OPERATIONS, "operations run on a socket at once");
         self.server.api.refuse(error, outbox, id)
