@@ -84,21 +84,7 @@ impl Bounds {
 }
 
 /// Talks until one end closes the socket or `stop` turns true.
-pub(super) async fn converse<E: Engine>(wire: Wire, engine: E, bounds: Bounds, mut stop: watch::Receiver<bool>) {
-    let now = Instant::now();
-    let mut conversation = Conversation {
-        wire,
-        engine,
-        bounds,
-        init_by: now + bounds.init_time,
-        heard_at: now,
-        ping_at: now + bounds.ping,
-        blocked_since: None,
-        timer: Box::pin(sleep_until(now + bounds.ping.min(bounds.init_time))),
-        session: None,
-        running: Vec::new(),
-        outbox: Outbox::new(bounds.queue_bytes),
-    };
+pub(super) async fn converse<E: Engine>(mut conversation: Box<Conversation<E>>, mut stop: watch::Receiver<bool>) {
     let closing = {
         // An error means that the sender is gone, which is a reason to stop as well.
         let stopped = stop.wait_for(|stop| *stop);
@@ -117,7 +103,8 @@ pub(super) async fn converse<E: Engine>(wire: Wire, engine: E, bounds: Bounds, m
     conversation.close(&closing).await;
 }
 
-struct Conversation<E: Engine> {
+/// One socket, and what runs on it. In a place of its own: the future of a task would have room for it several times.
+pub(super) struct Conversation<E: Engine> {
     wire: Wire,
     engine: E,
     bounds: Bounds,
@@ -129,12 +116,36 @@ struct Conversation<E: Engine> {
     blocked_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     session: Option<E::Session>,
-    /// The operations that run.
-    running: Vec<Arc<Operation>>,
+    running: Vec<Running>,
     outbox: Arc<Outbox>,
 }
 
+/// An operation that runs.
+struct Running {
+    operation: Arc<Operation>,
+    /// What stands before each of its results.
+    head: Box<[u8]>,
+}
+
 impl<E: Engine> Conversation<E> {
+    /// A conversation that begins now.
+    pub(super) fn new(wire: Wire, engine: E, bounds: Bounds) -> Box<Self> {
+        let now = Instant::now();
+        Box::new(Self {
+            wire,
+            engine,
+            bounds,
+            init_by: now + bounds.init_time,
+            heard_at: now,
+            ping_at: now + bounds.ping,
+            blocked_since: None,
+            timer: Box::pin(sleep_until(now + bounds.ping.min(bounds.init_time))),
+            session: None,
+            running: Vec::new(),
+            outbox: Outbox::new(bounds.queue_bytes),
+        })
+    }
+
     async fn talk(&mut self) -> Result<Infallible, Closing> {
         loop {
             let message = poll_fn(|context| self.poll_message(context)).await?;
@@ -271,7 +282,7 @@ impl<E: Engine> Conversation<E> {
             ClientMessage::Pong => {}
             ClientMessage::Subscribe { id, request } => {
                 let Some(session) = &self.session else { return Err(Closing::Unauthorized) };
-                if self.running.iter().any(|operation| operation.id() == id) {
+                if self.running.iter().any(|running| running.operation.id() == id) {
                     return Err(Closing::Duplicate(id));
                 }
                 let operation = if self.running.len() >= self.bounds.operations {
@@ -279,50 +290,40 @@ impl<E: Engine> Conversation<E> {
                 } else {
                     self.engine.begin(session, *request, &self.outbox, &id)
                 };
-                self.running.push(operation);
+                let head = head(&operation, "next", r#","payload":"#).into_bytes().into();
+                self.running.push(Running { operation, head });
             }
             ClientMessage::Complete(id) => {
-                if let Some(at) = self.running.iter().position(|operation| operation.id() == id) {
-                    self.running.swap_remove(at).end();
+                if let Some(at) = self.running.iter().position(|running| running.operation.id() == id) {
+                    self.running.swap_remove(at).operation.end();
                 }
             }
         }
         Ok(())
     }
 
-    /// Puts a part of an operation in the queue, unless that was told to end.
+    /// Sends a part of an operation, unless that was told to end.
     fn write(&mut self, parcel: Parcel) {
         let Parcel { operation, part } = parcel;
-        if operation.has_ended() {
-            return;
-        }
-        let (kind, payload) = match part {
-            Part::Next(json) => ("next", Some(json)),
-            Part::Failed(json) => ("error", Some(json)),
-            Part::Complete => ("complete", None),
+        let at = self.running.iter().position(|running| Arc::ptr_eq(&running.operation, &operation));
+        let Some(at) = at.filter(|_| !operation.has_ended()) else { return };
+        let (head, json) = match part {
+            Part::Next(json) => return self.wire.send(&self.running[at].head, json, b"}"),
+            Part::Failed(json) => (head(&operation, "error", r#","payload":"#), json),
+            Part::Complete => (head(&operation, "complete", ""), Bytes::new()),
         };
-        if kind != "next" {
-            operation.end();
-            self.running.retain(|running| !Arc::ptr_eq(running, &operation));
-        }
-        let mut head = format!(r#"{{"id":{},"type":"{kind}""#, Value::from(operation.id()));
-        match payload {
-            Some(payload) => {
-                head.push_str(r#","payload":"#);
-                self.wire.queue(head.as_bytes(), payload, b"}");
-            }
-            None => self.wire.queue(head.as_bytes(), Bytes::new(), b"}"),
-        }
+        self.running.swap_remove(at).operation.end();
+        self.wire.send(head.as_bytes(), json, b"}");
     }
 
     fn say(&mut self, message: &ServerMessage) {
-        self.wire.queue(message.to_string().as_bytes(), Bytes::new(), b"");
+        self.wire.send(message.to_string().as_bytes(), Bytes::new(), b"");
     }
 
     /// Says why, and waits for the other end to have heard it: a socket dropped with bytes unread would be reset.
-    async fn close(mut self, closing: &Closing) {
+    async fn close(&mut self, closing: &Closing) {
         // Operations end with the conversation, not after the farewell.
-        self.running.iter().for_each(|operation| operation.end());
+        self.running.iter().for_each(|running| running.operation.end());
         self.outbox.close(Closed::Leave(Leave::CredentialEnded));
         let wire = &mut self.wire;
         // Without one the other end is gone, or has closed the socket itself and waits for an answer.
@@ -349,8 +350,13 @@ impl<E: Engine> Conversation<E> {
 
 impl<E: Engine> Drop for Conversation<E> {
     fn drop(&mut self) {
-        self.running.iter().for_each(|operation| operation.end());
+        self.running.iter().for_each(|running| running.operation.end());
     }
+}
+
+/// A message of an operation up to its payload.
+fn head(operation: &Operation, kind: &str, payload: &str) -> String {
+    format!(r#"{{"id":{},"type":"{kind}"{payload}"#, Value::from(operation.id()))
 }
 
 impl From<Closed> for Closing {
@@ -435,8 +441,8 @@ mod tests {
             let stream = accept_async(stream).await.unwrap().into_inner();
             // Never stopped.
             let (_stop, stopped) = watch::channel(false);
-            let wire = Wire::new(stream, Bytes::new(), bounds.read_bytes());
-            converse(wire, engine, bounds, stopped).await;
+            let wire = Wire::new(stream, &[], bounds.read_bytes());
+            converse(Conversation::new(wire, engine, bounds), stopped).await;
             ended.send(()).await.unwrap();
         });
         (connect_async(url).await.unwrap().0, ends)

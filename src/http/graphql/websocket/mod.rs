@@ -15,7 +15,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
-use conversation::{Bounds, Engine, converse};
+use conversation::{Bounds, Conversation, Engine, converse};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use message::Closing;
@@ -66,7 +66,7 @@ pub(in crate::http) async fn connect(
         let Connection { place, stop } = connection;
         let bounds = Bounds::default();
         match take_over(upgrade, bounds).await {
-            Ok(wire) => converse(wire, door, bounds, stop).await,
+            Ok(wire) => converse(Conversation::new(wire, door, bounds), stop).await,
             Err(error) => tracing::debug!(%error, "a connection did not become a socket"),
         }
         drop(place);
@@ -84,7 +84,7 @@ fn speaks(headers: &HeaderMap) -> bool {
 async fn take_over(upgrade: OnUpgrade, bounds: Bounds) -> Result<Wire, Box<dyn Error + Send + Sync>> {
     let upgraded = upgrade.await?;
     let parts = downcast::<TokioIo<Impatient<TcpStream>>>(upgraded).map_err(|_| "not a connection of this server")?;
-    Ok(Wire::new(parts.io.into_inner().into_inner(), parts.read_buf, bounds.read_bytes()))
+    Ok(Wire::new(parts.io.into_inner().into_inner(), &parts.read_buf, bounds.read_bytes()))
 }
 
 /// A browser sends its cookie along with a socket that a stranger's page opens, and lets that page read what comes back.

@@ -61,19 +61,25 @@ impl Frame {
 
 /// Frames of one system call.
 const AT_ONCE: usize = 16;
-/// Above this a message is large.
-const LARGE: usize = 8 * 1024;
+/// Up to this a message is written in one piece.
+const SMALL: usize = 16 * 1024;
+/// The longest header of a frame that is not masked.
+const MAX_HEADER: usize = 10;
+/// Above this a message that was read is large.
+const LARGE: usize = 1024;
 
 impl Wire {
     /// Over a connection that has become a socket; `first` was read from it already.
-    pub(super) fn new(stream: TcpStream, first: Bytes, message_bytes: usize) -> Self {
+    pub(super) fn new(stream: TcpStream, first: &[u8], message_bytes: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(limits::SOCKET_READ_BUFFER)
             .write_buffer_size(0)
             .max_message_size(Some(message_bytes))
             .max_frame_size(Some(message_bytes));
         let context = WebSocketContext::new(Role::Server, Some(config));
-        Self { stream, context, inbound: Inbound(first), outbound: VecDeque::new(), large: None }
+        // A copy: the bytes themselves would keep all that HTTP had read into.
+        let inbound = Inbound(Bytes::copy_from_slice(first));
+        Self { stream, context, inbound, outbound: VecDeque::new(), large: None }
     }
 
     /// Whether all frames have been written.
@@ -81,15 +87,28 @@ impl Wire {
         self.outbound.is_empty()
     }
 
-    /// Puts a text message in the queue: `head`, then `body`, which is not copied, then `tail`.
-    pub(super) fn queue(&mut self, head: &[u8], body: Bytes, tail: &'static [u8]) {
+    /// Sends a text message of three parts, as far as the connection takes it at once; the rest waits.
+    pub(super) fn send(&mut self, head: &[u8], body: Bytes, tail: &'static [u8]) {
         let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
-        let length = (head.len() + body.len() + tail.len()) as u64;
-        let mut framed = Vec::with_capacity(header.len(length) + head.len());
+        let length = head.len() + body.len() + tail.len();
+        // Small ones in one piece: copying them costs less than telling the system of their parts.
+        let is_small = length <= SMALL;
+        let mut framed = Vec::with_capacity(MAX_HEADER + if is_small { length } else { head.len() });
         // Writing to memory does not fail.
-        let _ = header.format(length, &mut framed);
+        let _ = header.format(length as u64, &mut framed);
         framed.extend_from_slice(head);
-        self.outbound.push_back(Frame { head: framed.into(), body, tail });
+        if !is_small {
+            self.outbound.push_back(Frame { head: framed.into(), body, tail });
+            return;
+        }
+        framed.extend_from_slice(&body);
+        framed.extend_from_slice(tail);
+        // What fails here fails again when the rest is written.
+        let written = if self.outbound.is_empty() { self.stream.try_write(&framed).unwrap_or(0) } else { 0 };
+        if written < framed.len() {
+            let head = Bytes::from(framed).split_off(written);
+            self.outbound.push_back(Frame { head, body: Bytes::new(), tail: &[] });
+        }
     }
 
     /// Puts a ping in the queue.
@@ -119,8 +138,10 @@ impl Wire {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        // Nothing of an idle socket's stays allocated.
-        self.outbound = VecDeque::new();
+        if self.outbound.capacity() > 0 {
+            // Nothing of an idle socket's stays allocated.
+            self.outbound = VecDeque::new();
+        }
         Poll::Ready(Ok(()))
     }
 
