@@ -18,8 +18,8 @@ use crate::{
 
 const SUBSCRIBERS: usize = 5_000;
 /// Turns, an odd number, and events of each.
-const TURNS: usize = 5;
-const EVENTS: usize = 4;
+const TURNS: usize = 3;
+const EVENTS: usize = 7;
 /// Between two events.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long an event may take before it counts as lost.
@@ -130,9 +130,9 @@ pub(crate) async fn run(subscribers: Option<usize>) {
         }
     }
 
-    let called = |what: &str| format!("{count} subscribers, an event of {bytes} bytes: {what}");
+    let called = |what: &str| format!("fan-out to {count}: {what}");
     let beside = format!(
-        "aim 1.3: {:.2} times a bare write's {:.1}; bare axum {:.2} times, {:.1}",
+        "aim 1.3: {:.2} times a bare write's {:.1}; bare axum {:.2} times, {:.1}; {bytes} bytes",
         ours.times(&send),
         send.cpu_us(),
         axum.times(&send),
@@ -150,7 +150,7 @@ pub(crate) async fn run(subscribers: Option<usize>) {
     for (what, percent, aim) in [("p50", 50, ""), ("p99", 99, "aim 130; "), ("most", 100, "")] {
         let at = |report: &Report| Report::percentile(&report.since_sent, percent);
         let beside = format!("{aim}bare write {:.1}, bare axum {:.1}", at(send_report), at(axum_report));
-        print(&called(&format!("before it is sent to arrival, {what}")), at(report), "ms", &beside);
+        print(&called(&format!("before the save to arrival, {what}")), at(report), "ms", &beside);
     }
     let last = |report: &Report| {
         let mut last = report.last.clone();

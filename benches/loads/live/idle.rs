@@ -42,7 +42,7 @@ pub(crate) async fn run(subscribers: Option<usize>) {
     }
     let cpus: Vec<f64> = replicas.iter().map(|(server, ..)| cpu_ms_of_process(server.pid())).collect();
     sleep(WATCHED).await;
-    let called = |n: usize, what: &str| format!("{count} idle subscriptions on replica {n} of 2: {what}");
+    let called = |n: usize, what: &str| format!("{count} idle on replica {n} of 2: {what}");
     for (n, (server, empty_mib, _)) in replicas.iter().enumerate() {
         let mib = resident_mib(server.pid());
         let each = (mib - empty_mib) * 1_024.0 / count as f64;
