@@ -123,33 +123,33 @@ pub(crate) async fn run(subscribers: Option<usize>) {
     let bytes = ours.sockets.report().await.frame_bytes;
     ours.sockets.reset();
     let mut send = reference("send", Speech::Nothing, count, bytes).await;
-    let mut axum = reference("axum", Speech::WebSocket, count, bytes).await;
+    let mut tungstenite = reference("tungstenite", Speech::WebSocket, count, bytes).await;
     for _ in 0..TURNS {
-        for side in [&mut send, &mut ours, &mut axum] {
+        for side in [&mut send, &mut ours, &mut tungstenite] {
             side.turn().await;
         }
     }
 
     let called = |what: &str| format!("fan-out to {count}: {what}");
     let beside = format!(
-        "aim 1.3: {:.2} times a bare write's {:.1}; bare axum {:.2} times, {:.1}; {bytes} bytes",
+        "aim 1.3: {:.2} times a bare write's {:.1}; bare tungstenite {:.2} times, {:.1}; {bytes} bytes",
         ours.times(&send),
         send.cpu_us(),
-        axum.times(&send),
-        axum.cpu_us()
+        tungstenite.times(&send),
+        tungstenite.cpu_us()
     );
     print(&called("server CPU a delivery"), ours.cpu_us(), "us", &beside);
-    let reports = [ours.sockets.report().await, send.sockets.report().await, axum.sockets.report().await];
+    let reports = [ours.sockets.report().await, send.sockets.report().await, tungstenite.sockets.report().await];
     let lost = |report: &Report| TURNS * EVENTS * count - report.arrived;
-    for (side, report) in [&ours, &send, &axum].into_iter().zip(&reports) {
+    for (side, report) in [&ours, &send, &tungstenite].into_iter().zip(&reports) {
         assert!(report.faults == 0, "{}: {} faults, {:?}", side.name, report.faults, report.fault);
     }
-    let [report, send_report, axum_report] = &reports;
+    let [report, send_report, tungstenite_report] = &reports;
     let beside = format!("of {}; {} came again", TURNS * EVENTS * count, report.again);
     print(&called("lost"), lost(report) as f64, "", &beside);
     for (what, percent, aim) in [("p50", 50, ""), ("p99", 99, "aim 130; "), ("most", 100, "")] {
         let at = |report: &Report| Report::percentile(&report.since_sent, percent);
-        let beside = format!("{aim}bare write {:.1}, bare axum {:.1}", at(send_report), at(axum_report));
+        let beside = format!("{aim}bare write {:.1}, bare tungstenite {:.1}", at(send_report), at(tungstenite_report));
         print(&called(&format!("before the save to arrival, {what}")), at(report), "ms", &beside);
     }
     let last = |report: &Report| {
@@ -157,9 +157,10 @@ pub(crate) async fn run(subscribers: Option<usize>) {
         last.sort_by(f64::total_cmp);
         Report::percentile(&last, 50)
     };
-    let beside = format!("bare write {:.1}, bare axum {:.1}", last(send_report), last(axum_report));
+    let beside = format!("bare write {:.1}, bare tungstenite {:.1}", last(send_report), last(tungstenite_report));
     print(&called("the last one has it (median)"), last(report), "ms", &beside);
-    let beside = format!("bare write {:.1}, bare axum {:.1}", median(send.client_us), median(axum.client_us));
+    let beside =
+        format!("bare write {:.1}, bare tungstenite {:.1}", median(send.client_us), median(tungstenite.client_us));
     print(&called("CPU of those who follow"), median(ours.client_us), "us", &beside);
     print(&called("server CPU to open one"), connect_ms, "ms", &format!("all of them in {connect_s:.1} s"));
     let beside = format!("{full_mib:.1} MiB with all of them, {:.1} after the events", resident_mib(server.pid()));

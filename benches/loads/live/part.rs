@@ -22,7 +22,7 @@ pub(crate) fn play() -> bool {
     match part.as_str() {
         "sockets" => sockets::play(),
         "send" => reference::play_send(),
-        "axum" => reference::play_axum(),
+        "tungstenite" => reference::play_tungstenite(),
         _ => panic!("there is no part {part}"),
     }
     true

@@ -6,15 +6,12 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    Router,
-    extract::{
-        State, WebSocketUpgrade,
-        ws::{Message, Utf8Bytes, WebSocket},
-    },
-    routing::get,
-};
+use futures::{SinkExt, StreamExt};
 use tokio::sync::broadcast;
+use tokio_tungstenite::{
+    accept_async_with_config,
+    tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig},
+};
 
 use super::{
     frame,
@@ -56,40 +53,33 @@ pub(super) fn play_send() {
     }
 }
 
-/// axum's WebSocket and a channel that all connections listen to: what the building blocks cost without a product.
-pub(super) fn play_axum() {
+/// A WebSocket library and a channel that all connections listen to: what the building blocks cost without a product.
+pub(super) fn play_tungstenite() {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let (events, _) = broadcast::channel::<Utf8Bytes>(16);
-        let routes = Router::new().route("/", get(upgrade)).with_state(events.clone());
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         say(&listener.local_addr().unwrap().to_string());
-        tokio::spawn(
-            axum::serve(
-                axum::serve::ListenerExt::tap_io(listener, |it| {
-                    let _ = it.set_nodelay(true);
-                }),
-                routes,
-            )
-            .into_future(),
-        );
         let mut lines = lines_in();
-        while let Some(line) = lines.recv().await {
-            // Nobody may be there yet.
-            let _ = events.send(line.into());
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    let (connection, _) = accepted.unwrap();
+                    connection.set_nodelay(true).unwrap();
+                    tokio::spawn(pass_on(connection, events.subscribe()));
+                }
+                line = lines.recv() => {
+                    let Some(line) = line else { return };
+                    // Nobody may be there yet.
+                    let _ = events.send(line.into());
+                }
+            }
         }
     });
 }
 
-async fn upgrade(
-    State(events): State<broadcast::Sender<Utf8Bytes>>,
-    upgrade: WebSocketUpgrade,
-) -> axum::response::Response {
-    let events = events.subscribe();
-    let upgrade = upgrade.protocols(["graphql-transport-ws"]).read_buffer_size(1_024).write_buffer_size(0);
-    upgrade.on_upgrade(|socket| pass_on(socket, events))
-}
-
-async fn pass_on(mut socket: WebSocket, mut events: broadcast::Receiver<Utf8Bytes>) {
+async fn pass_on(connection: tokio::net::TcpStream, mut events: broadcast::Receiver<Utf8Bytes>) {
+    let config = WebSocketConfig::default().read_buffer_size(1_024).write_buffer_size(0);
+    let Ok(mut socket) = accept_async_with_config(connection, Some(config)).await else { return };
     loop {
         tokio::select! {
             event = events.recv() => {
@@ -98,7 +88,7 @@ async fn pass_on(mut socket: WebSocket, mut events: broadcast::Receiver<Utf8Byte
                     return;
                 }
             }
-            heard = socket.recv() => {
+            heard = socket.next() => {
                 if heard.is_none_or(|heard| heard.is_err()) {
                     return;
                 }
