@@ -8,6 +8,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: i32,
     pub epoch: i64,
+    pub sign_ins: i64,
     pub schema_version: i32,
     pub oldest_reader: i32,
     pub signing_key: Option<Vec<u8>>,

@@ -40,6 +40,10 @@ pub const SOCKET_SEND_TIME: Duration = Duration::from_secs(30);
 pub const SOCKET_CLOSE_TIME: Duration = Duration::from_secs(2);
 /// Bytes of one message of a client.
 pub const SOCKET_MESSAGE_BYTES: usize = 1024 * 1024;
+/// Bytes of results that wait for a client to read what it got; a client that is told more is closed with 1013.
+pub const SOCKET_QUEUE_BYTES: usize = 1024 * 1024;
+/// Bytes that an idle socket keeps to read into.
+pub const SOCKET_READ_BUFFER: usize = 512;
 /// Operations that run on one socket at once.
 pub const SOCKET_OPERATIONS: usize = 100;
 /// Characters of the id a client gives an operation: every message of its answer repeats it.
@@ -49,14 +53,27 @@ pub const OPERATION_ID_CHARS: usize = 128;
 pub const EVENT_POLL: Duration = Duration::from_secs(2);
 /// The same for `concord watch`, whose events are all of other processes.
 pub const WATCH_POLL: Duration = Duration::from_millis(300);
-/// Events that a subscription reads at once and holds.
-pub const LIVE_PAGE: usize = 100;
+/// Events of a project that are read at once.
+pub const LIVE_PAGE: usize = 500;
+/// Events of a project that a process keeps for those who follow it; whoever is further behind reads the database.
+pub const FEED_EVENTS: usize = 2_000;
+/// Events read for those who are further behind that a process keeps, of all projects together.
+pub const REPLAYED_EVENTS: u64 = 20_000;
+/// Bytes of results for followers that a process keeps, so that others who ask the same need not be executed for.
+pub const RENDERED_BYTES: u64 = 32 * 1024 * 1024;
+/// Subscriptions that begin, or catch up, at once.
+pub const CATCHING_UP: usize = 64;
 /// How often a subscription tells its position, whether or not there was an event.
 pub const CURSOR_NOTICE: Duration = Duration::from_secs(30);
 /// Events filtered out after which it tells it as well.
 pub const FILTERED_EVENTS: usize = 1_000;
-/// How long a subscription trusts that its viewer still may see the project.
-pub const ACCESS_TRUST: Duration = Duration::from_secs(3);
+/// People whose rights one statement looks up.
+pub const PEOPLE_AT_ONCE: usize = 1_000;
+/// How often the credentials of open sockets and streams are looked at, also when nothing says that one has ended; being
+/// open counts as a use.
+pub const ATTENDANCE_LOOK: Duration = Duration::from_secs(60);
+/// How long at least there is between two such looks that time alone makes due.
+pub const ATTENDANCE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Lexical tokens of a document.
 pub const DOCUMENT_TOKENS: usize = 10_000;

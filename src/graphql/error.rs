@@ -70,6 +70,32 @@ impl ApiError {
     }
 }
 
+/// The error of a whole operation that a use case's error ends.
+pub(super) fn of(error: impl Into<ServiceError>) -> ServerError {
+    ApiError::from(error.into()).into_server_error()
+}
+
+/// The code of an error.
+pub(super) fn code(error: &ServerError) -> Option<&str> {
+    match error.extensions.as_ref()?.get("code")? {
+        Value::String(code) => Some(code),
+        _ => None,
+    }
+}
+
+/// Whether something needed was away.
+pub(super) fn is_unavailable(error: &ServerError) -> bool {
+    code(error) == Some(ErrorCode::Unavailable.as_str())
+}
+
+/// What another who asked the same was told.
+pub(super) fn shared(error: &ServiceError) -> ServiceError {
+    match error {
+        ServiceError::Unavailable(what) => ServiceError::Unavailable(what),
+        other => ServiceError::Internal(other.to_string().into()),
+    }
+}
+
 /// A request refused before it was executed.
 pub(super) fn refused(code: ErrorCode, message: impl Into<String>) -> ServerError {
     let mut extensions = ErrorExtensionValues::default();

@@ -6,10 +6,10 @@
 mod context;
 mod error;
 mod limits;
+mod live;
 mod loader;
 mod mutation;
 mod query;
-mod stream;
 mod subscription;
 mod types;
 mod variables;
@@ -17,14 +17,18 @@ mod variables;
 use std::sync::Arc;
 
 use async_graphql::{
-    Request, Response, Schema, ServerError,
+    Request, Response, Schema, ServerError, Value,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextResolve, ResolveInfo},
-    parser::types::OperationType,
+    parser::types::{ExecutableDocument, OperationType},
 };
 pub use limits::{Limits, check_operation};
-pub use stream::{Answer, is_refused};
+pub use live::{Closed, Operation, Outbox, Parcel, Part};
 
-use crate::service::{App, ServiceError, Viewer};
+use crate::{
+    repo::Scope,
+    service::{App, ServiceError, Viewer},
+};
+use live::Live;
 
 /// The schema of the API.
 type ConcordSchema = Schema<query::Query, mutation::Mutation, subscription::Subscription>;
@@ -47,6 +51,7 @@ pub struct Api {
     schema: ConcordSchema,
     app: Arc<App>,
     limits: Limits,
+    live: Arc<Live>,
 }
 
 /// Who sends a request and from where.
@@ -61,6 +66,7 @@ pub struct Caller {
 /// A request that passed the limits.
 struct Prepared {
     request: Request,
+    document: ExecutableDocument,
     operation: OperationType,
     /// Has to run the execution.
     waiting: loader::Waiting,
@@ -77,32 +83,58 @@ impl Api {
         if let Some(on_resolve) = options.on_resolve {
             builder = builder.extension(Recorder(on_resolve));
         }
-        Self { schema: builder.finish(), app, limits: Limits::default() }
+        let schema = builder.finish();
+        let live = Arc::new(Live::new(&schema.sdl()));
+        Self { schema, app, limits: Limits::default(), live }
     }
 
-    /// Checks, validates and executes one request.
+    /// Checks, validates and executes one query or mutation.
     pub async fn execute(&self, caller: Caller, request: Request) -> Response {
-        match self.prepare(caller, request) {
+        let response = match self.prepare(caller, request) {
             Ok(prepared) => self.run(prepared).await,
             Err(refused) => Response::from_errors(vec![refused]),
+        };
+        self.count(&response.errors);
+        response
+    }
+
+    /// Counts the errors that a client is told of, by code.
+    fn count(&self, errors: &[ServerError]) {
+        for error in errors {
+            if let Some(code) = error::code(error) {
+                self.app.metrics.graphql_errors.with_label_values(&[code]).inc();
+            }
         }
     }
 
     fn prepare(&self, caller: Caller, mut request: Request) -> Result<Prepared, ServerError> {
         let document = self.limits.check(&mut request)?;
         let operation = limits::operation_type(&document, request.operation_name.as_deref());
-        request.set_parsed_query(document);
+        let scope = caller.viewer.as_ref().map(Viewer::scope);
+        let (request, waiting) = self.equip(request, caller.viewer, scope, caller.address);
+        Ok(Prepared { request, document, operation, waiting })
+    }
+
+    /// Gives a request what its resolvers ask the context for.
+    fn equip(
+        &self,
+        request: Request,
+        viewer: Option<Viewer>,
+        scope: Option<Scope>,
+        address: String,
+    ) -> (Request, loader::Waiting) {
         let waiting = loader::Waiting::default();
-        let loaders = loader::Loaders::new(self.app.clone(), caller.viewer.clone(), waiting.clone());
-        let mut request = request.data(loaders).data(context::Address(caller.address)).data(context::CameIn::default());
-        if let Some(viewer) = caller.viewer {
+        let loaders = loader::Loaders::new(self.app.clone(), viewer.clone(), scope, waiting.clone());
+        let mut request = request.data(loaders).data(context::Address(address)).data(context::CameIn::default());
+        if let Some(viewer) = viewer {
             request = request.data(viewer);
         }
-        Ok(Prepared { request, operation, waiting })
+        (request, waiting)
     }
 
     async fn run(&self, prepared: Prepared) -> Response {
-        let Prepared { request, operation, waiting } = prepared;
+        let Prepared { mut request, document, operation, waiting } = prepared;
+        request.set_parsed_query(document);
         let execution = waiting.run(self.schema.execute(request));
         let executed = tokio::time::timeout(self.limits.time, execution).await;
         let mut response = executed.unwrap_or_else(|_| {
@@ -117,6 +149,24 @@ impl Api {
         error::complete(&mut response.errors);
         response
     }
+}
+
+/// Whether a request was refused before it was executed: no data, and no error has a path.
+#[must_use]
+pub fn is_refused(response: &Response) -> bool {
+    has_failed(response, 0)
+}
+
+/// Whether a subscription cannot go on: an error at its one field is of the stream itself; those of an event are deeper.
+fn is_failed(response: &Response) -> bool {
+    has_failed(response, 1)
+}
+
+/// Whether errors at most `depth` levels deep left no data.
+fn has_failed(response: &Response, depth: usize) -> bool {
+    response.data == Value::Null
+        && !response.errors.is_empty()
+        && response.errors.iter().all(|error| error.path.len() <= depth)
 }
 
 fn builder() -> async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {

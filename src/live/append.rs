@@ -10,7 +10,7 @@ use crate::{
         ids::{ProjectId, UserId},
         words::EventType,
     },
-    repo::{RepoError, Txn, event, event::NewEvent, task::Task},
+    repo::{News, RepoError, Txn, event, event::NewEvent, task::Task},
 };
 
 /// The stream of what concerns the project itself.
@@ -69,7 +69,7 @@ impl Changes {
             && let Some((stream, events)) = streams.pop_first()
         {
             if !events.is_empty() {
-                txn.note_events(project);
+                txn.note(News::Events(project));
             }
             return event::append(txn, project, by, stream, events, &deltas(stream)).await;
         }
@@ -80,7 +80,7 @@ impl Changes {
             placed.extend((top - count + 1..).zip(events));
         }
         if !placed.is_empty() {
-            txn.note_events(project);
+            txn.note(News::Events(project));
         }
         event::insert(txn, project, by, placed).await
     }

@@ -1,105 +1,93 @@
-//! Who in this process waits for a project's events. A wake-up carries nothing: whoever is woken reads the database, the
-//! only truth, and whoever missed one (other processes write too) looks by itself every few seconds.
+//! The feeds of this process, and what wakes them: commits of its own at once, those of other processes by a look at all
+//! projects together every few seconds. A wake-up carries nothing: whoever is woken reads the database, the only truth.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak},
 };
 
-use tokio::sync::watch;
+use crate::{
+    domain::{ids::ProjectId, limits},
+    live::{Feed, pages::Pages},
+    repo::{Db, RepoError, event},
+};
 
-use crate::domain::ids::ProjectId;
-
-/// The projects with readers in this process; one is forgotten with its last reader.
-#[derive(Debug, Default)]
-pub struct Hub(Mutex<HashMap<ProjectId, Readers>>);
-
-#[derive(Debug, Default)]
-struct Readers {
-    wake: watch::Sender<()>,
-    count: usize,
+/// The feeds of the projects that somebody follows here; one is forgotten with its last follower.
+#[derive(Debug)]
+pub struct Hub {
+    db: Db,
+    feeds: Mutex<HashMap<ProjectId, Weak<Feed>>>,
+    pages: Pages,
+    /// The poll has begun.
+    polled: Once,
 }
+
+/// Projects of one look.
+const AT_ONCE: usize = 500;
 
 impl Hub {
-    /// Wakes the readers of a project. Call it after the commit: who reads before would read nothing.
-    pub fn committed(&self, project: ProjectId) {
-        if let Some(readers) = self.lock().get(&project) {
-            readers.wake.send_replace(());
-        }
-    }
-
-    /// Begins to wait for a project's events. Begin before reading: what is committed in between wakes.
+    /// No feeds yet.
     #[must_use]
-    pub fn watch(self: &Arc<Self>, project: ProjectId) -> Watch {
-        let mut projects = self.lock();
-        let readers = projects.entry(project).or_default();
-        readers.count += 1;
-        Watch { wakes: readers.wake.subscribe(), project, hub: self.clone() }
+    pub fn new(db: Db) -> Arc<Self> {
+        Arc::new(Self { db, feeds: Mutex::default(), pages: Pages::default(), polled: Once::new() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ProjectId, Readers>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One reader's wait for a project's events.
-#[derive(Debug)]
-pub struct Watch {
-    wakes: watch::Receiver<()>,
-    project: ProjectId,
-    hub: Arc<Hub>,
-}
-
-impl Watch {
-    /// Waits for a commit since the last wake-up, or since the watch began. Several become one.
-    pub async fn woken(&mut self) {
-        if self.wakes.changed().await.is_err() {
-            std::future::pending::<()>().await;
+    /// Wakes the feed of a project. Call it after the commit: who reads before would read nothing.
+    pub fn committed(&self, project: ProjectId) {
+        if let Some(feed) = self.lock().get(&project).and_then(Weak::upgrade) {
+            feed.wake();
         }
     }
-}
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        let mut projects = self.hub.lock();
-        if let Some(readers) = projects.get_mut(&self.project) {
-            readers.count -= 1;
-            if readers.count == 0 {
-                projects.remove(&self.project);
+    /// The feed of a project.
+    #[must_use]
+    pub fn feed(self: &Arc<Self>, project: ProjectId) -> Arc<Feed> {
+        let mut feeds = self.lock();
+        if let Some(feed) = feeds.get(&project).and_then(Weak::upgrade) {
+            return feed;
+        }
+        self.polled.call_once(|| drop(tokio::spawn(poll(Arc::downgrade(self)))));
+        feeds.retain(|_, feed| feed.strong_count() > 0);
+        let feed = Feed::new(project, self.db.clone(), self.clone());
+        feeds.insert(project, Arc::downgrade(&feed));
+        feed
+    }
+
+    pub(super) fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ProjectId, Weak<Feed>>> {
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn alive(&self) -> Vec<Arc<Feed>> {
+        let mut feeds = self.lock();
+        feeds.retain(|_, feed| feed.strong_count() > 0);
+        feeds.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Wakes the feeds of which the database knows more, or something else.
+    async fn look(&self, feeds: &[Arc<Feed>]) -> Result<(), RepoError> {
+        for feeds in feeds.chunks(AT_ONCE) {
+            let projects: Vec<ProjectId> = feeds.iter().map(|feed| feed.project()).collect();
+            let tops = event::streams_of(&self.db, &projects).await?;
+            for feed in feeds {
+                if !tops.get(&feed.project()).is_some_and(|streams| feed.is_at(streams)) {
+                    feed.wake();
+                }
             }
         }
+        Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_commit_wakes_the_readers_of_its_project_and_no_others() {
-        let hub = Arc::new(Hub::default());
-        let (one, other) = (ProjectId::generate(), ProjectId::generate());
-        let (mut first, mut second, mut stranger) = (hub.watch(one), hub.watch(one), hub.watch(other));
-        assert_eq!(first.woken().now_or_never(), None, "nothing was committed");
-        hub.committed(one);
-        hub.committed(one);
-        assert_eq!([&mut first, &mut second].map(|watch| watch.woken().now_or_never()), [Some(()); 2]);
-        assert_eq!(first.woken().now_or_never(), None, "two commits are one wake-up");
-        assert_eq!(stranger.woken().now_or_never(), None, "another project");
-    }
-
-    #[tokio::test]
-    async fn a_project_is_forgotten_with_its_last_reader() {
-        let hub = Arc::new(Hub::default());
-        let project = ProjectId::generate();
-        let (first, second) = (hub.watch(project), hub.watch(project));
-        drop(first);
-        assert_eq!(hub.lock().len(), 1);
-        drop(second);
-        assert_eq!(hub.lock().len(), 0);
-        hub.committed(project);
-        assert_eq!(hub.lock().len(), 0, "a commit makes nobody a reader");
+async fn poll(hub: Weak<Hub>) {
+    loop {
+        tokio::time::sleep(limits::EVENT_POLL).await;
+        let Some(hub) = hub.upgrade() else { return };
+        if let Err(error) = hub.look(&hub.alive()).await {
+            tracing::debug!(%error, "cannot look for events of other processes");
+        }
     }
 }

@@ -1,13 +1,18 @@
 //! Event streams: appending to them inside the transaction of a change, reading on from a cursor, and following them live.
 
 mod append;
-mod follow;
+mod feed;
 mod hub;
+mod pages;
 mod read;
+mod reader;
 mod sight;
+mod tell;
 
 pub use append::Changes;
-pub use follow::{Filter, Follower, Told};
-pub use hub::{Hub, Watch};
+pub use feed::{Feed, Standing};
+pub use hub::Hub;
 pub use read::{Position, Replay, cursor, replay};
+pub use reader::{Next, Reader};
 pub use sight::{Sight, places_of};
+pub use tell::{Filter, Notices, Told};

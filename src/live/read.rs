@@ -1,10 +1,13 @@
 //! Reading a project's streams on from a cursor, page by page, without a gap: what cannot be continued says so.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     domain::{cursor::EventCursor, ids::ProjectId},
-    repo::{Db, RepoError, event, event::StoredEvent},
+    repo::{
+        Db, RepoError,
+        event::{self, Between, StoredEvent},
+    },
 };
 
 /// Where a project's streams are now: read it before the data, continue from it after.
@@ -12,8 +15,8 @@ use crate::{
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn cursor(db: &Db, project: ProjectId) -> Result<EventCursor, RepoError> {
-    let (epoch, ranges) = event::ranges(db, project).await?;
-    Ok(EventCursor::new(epoch, project, ranges.iter().map(|range| range.top).collect()))
+    let streams = event::streams(db, project).await?;
+    Ok(EventCursor::new(streams.epoch, project, streams.tops()))
 }
 
 /// One event and the reader's position after it.
@@ -49,23 +52,19 @@ pub async fn replay(
     after: Option<EventCursor>,
     limit: usize,
 ) -> Result<Replay, RepoError> {
-    let (epoch, ranges) = event::ranges(db, project).await?;
-    let bottom = || EventCursor::new(epoch, project, ranges.iter().map(|range| range.bottom).collect());
-    let mut cursor = after.unwrap_or_else(bottom);
+    let streams = event::streams(db, project).await?;
+    let mut cursor = after.unwrap_or_else(|| EventCursor::new(streams.epoch, project, streams.bottoms()));
     let resync = |reason| {
-        let cursor = EventCursor::new(epoch, project, ranges.iter().map(|range| range.top).collect());
+        let cursor = EventCursor::new(streams.epoch, project, streams.tops());
         Replay { resync: Some(reason), events: Vec::new(), cursor, has_more: false }
     };
-    if let Some(reason) = why_unknown(&cursor, project, epoch, &ranges) {
+    if let Some(reason) = why_unknown(&cursor, project, streams.epoch, &streams.bottoms(), &streams.tops()) {
         return Ok(resync(reason));
     }
-    let behind: Vec<(i32, i64)> = ranges
-        .iter()
-        .zip(&cursor.positions)
-        .filter(|(range, seen)| range.top > **seen)
-        .map(|(range, seen)| (range.stream, *seen))
-        .collect();
-    let found = event::read(db, project, &behind, limit as u64 + 1).await?;
+    let pairs = streams.ranges.iter().zip(&cursor.positions).filter(|(range, seen)| range.top > **seen);
+    let behind: Vec<_> =
+        pairs.map(|(range, seen)| Between { stream: range.stream, after: *seen, to: range.top }).collect();
+    let found = event::between(db, project, &behind, limit as u64 + 1).await?;
     if !is_continued(&behind, &found) {
         return Ok(resync(NO_LONGER_KEPT));
     }
@@ -82,33 +81,47 @@ pub async fn replay(
     Ok(Replay { resync: None, events, cursor, has_more })
 }
 
-const NO_LONGER_KEPT: &str = "the events behind the cursor are no longer kept";
+pub(super) const NO_LONGER_KEPT: &str = "the events behind the cursor are no longer kept";
+pub(super) const RESTORED: &str = "the installation was restored since";
+pub(super) const AHEAD: &str = "the cursor is ahead of the database";
+const OF_ANOTHER_PROJECT: &str = "the cursor is of another project";
 
 /// Whether every stream goes on right behind the position it was read from: between the look at the ranges and the read
 /// its oldest events may have been given up.
-fn is_continued(behind: &[(i32, i64)], found: &[StoredEvent]) -> bool {
-    behind.iter().all(|(stream, seen)| {
-        let next = found.iter().find(|event| event.stream == *stream);
-        next.is_some_and(|event| event.position == seen + 1)
+fn is_continued(behind: &[Between], found: &[StoredEvent]) -> bool {
+    behind.iter().all(|between| {
+        let next = found.iter().find(|event| event.stream == between.stream);
+        next.is_some_and(|event| event.position == between.after + 1)
     })
 }
 
-fn why_unknown(cursor: &EventCursor, project: ProjectId, epoch: i64, ranges: &[event::Range]) -> Option<&'static str> {
-    if !cursor.is_of(project) || cursor.positions.len() != ranges.len() {
-        return Some("the cursor is of another project");
+/// Why what happened behind a cursor is not known; `bottoms` and `tops` are those of the project's streams.
+pub(super) fn why_unknown(
+    cursor: &EventCursor,
+    project: ProjectId,
+    epoch: i64,
+    bottoms: &[i64],
+    tops: &[i64],
+) -> Option<&'static str> {
+    if !cursor.is_of(project) || cursor.positions.len() != tops.len() {
+        return Some(OF_ANOTHER_PROJECT);
     }
     if cursor.epoch != epoch {
-        return Some("the installation was restored since");
+        return Some(RESTORED);
     }
-    let mut pairs = ranges.iter().zip(&cursor.positions);
-    if pairs.clone().any(|(range, seen)| *seen < range.bottom) {
+    if cursor.positions.iter().zip(bottoms).any(|(seen, bottom)| seen < bottom) {
         return Some(NO_LONGER_KEPT);
     }
-    pairs.any(|(range, seen)| *seen > range.top).then_some("the cursor is ahead of the database")
+    cursor.positions.iter().zip(tops).any(|(seen, top)| seen > top).then_some(AHEAD)
+}
+
+/// Which of the next events of streams comes first.
+pub(super) fn earliest<'e>(fronts: impl IntoIterator<Item = &'e Arc<StoredEvent>>) -> Option<&'e Arc<StoredEvent>> {
+    fronts.into_iter().min_by_key(|event| (event.at, event.stream))
 }
 
 /// Merges streams, each in its own order, by the time of their next events.
-fn merge_by_time(events: Vec<StoredEvent>) -> Vec<StoredEvent> {
+pub(super) fn merge_by_time(events: Vec<StoredEvent>) -> Vec<StoredEvent> {
     let mut streams: Vec<VecDeque<StoredEvent>> = Vec::new();
     for event in events {
         match streams.last_mut() {
@@ -130,7 +143,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::{domain::words::EventType, repo::event::Range};
+    use crate::domain::words::EventType;
 
     fn at(stream: i32, position: i64, seconds: i64) -> StoredEvent {
         StoredEvent {
@@ -155,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_position_that_cannot_be_continued_says_why() {
-        let ranges = [Range { stream: 0, bottom: 5, top: 9 }, Range { stream: 1, bottom: 0, top: 3 }];
+        let (bottoms, tops) = ([5, 0], [9, 3]);
         let (project, other) = (ProjectId::generate(), ProjectId::generate());
         let cursor = |epoch, positions: &[i64]| EventCursor::new(epoch, project, positions.to_vec());
         for (case, cursor, known) in [
@@ -167,7 +180,7 @@ mod tests {
             ("of another number of streams", cursor(1, &[9]), false),
             ("of another project", EventCursor::new(1, other, vec![9, 3]), false),
         ] {
-            assert_eq!(why_unknown(&cursor, project, 1, &ranges).is_none(), known, "{case}");
+            assert_eq!(why_unknown(&cursor, project, 1, &bottoms, &tops).is_none(), known, "{case}");
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Tokens for programs. Only the SHA-256 of the secret is kept.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::{
     access_token::{Column, Entity, Model},
     user,
 };
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryTrait,
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, QueryResult, QueryTrait,
     sea_query::{Expr, ExprTrait, Order, Query},
 };
 
@@ -80,42 +82,62 @@ pub async fn insert(
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn find_by_secret(conn: &impl Conn, secret: SecretHash) -> Result<Option<(AccessToken, User)>, RepoError> {
+    Ok(find_by_secrets(conn, &[secret]).await?.remove(&secret))
+}
+
+/// The live tokens with these secrets, as [`find_by_secret`].
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn find_by_secrets(
+    conn: &impl Conn,
+    secrets: &[SecretHash],
+) -> Result<HashMap<SecretHash, (AccessToken, User)>, RepoError> {
+    if secrets.is_empty() {
+        return Ok(HashMap::new());
+    }
     let select = user::Entity::find()
         .into_query()
         .expr_as(Expr::col((Entity, Column::Id)), "token_id")
         .expr_as(Expr::col((Entity, Column::Name)), "token_name")
+        .expr_as(Expr::col((Entity, Column::TokenHash)), "token_hash")
         .expr_as(Expr::col((Entity, Column::CreatedAt)), "token_created_at")
         .expr_as(Expr::col((Entity, Column::ExpiresAt)), "token_expires_at")
         .expr_as(Expr::col((Entity, Column::LastUsedAt)), "token_last_used_at")
         .inner_join(Entity, Expr::col((Entity, Column::UserId)).equals((user::Entity, user::Column::Id)))
-        .and_where(Column::TokenHash.eq(secret.to_vec()))
+        .and_where(Column::TokenHash.is_in(secrets.iter().map(|secret| secret.to_vec())))
         .cond_where(live(conn))
         .to_owned();
-    let Some(row) = conn.query_one(&select).await? else { return Ok(None) };
-    let user = user::Model::from_query_result(&row, "")?.try_into()?;
-    let token = AccessToken {
-        id: AccessTokenId(row.try_get("", "token_id")?),
-        name: row.try_get("", "token_name")?,
-        created_at: row.try_get("", "token_created_at")?,
-        expires_at: row.try_get("", "token_expires_at")?,
-        last_used_at: row.try_get("", "token_last_used_at")?,
+    let rows = conn.query_all(&select).await?;
+    let token = |row: &QueryResult| {
+        let user = user::Model::from_query_result(row, "")?.try_into()?;
+        let token = AccessToken {
+            id: AccessTokenId(row.try_get("", "token_id")?),
+            name: row.try_get("", "token_name")?,
+            created_at: row.try_get("", "token_created_at")?,
+            expires_at: row.try_get("", "token_expires_at")?,
+            last_used_at: row.try_get("", "token_last_used_at")?,
+        };
+        Ok((sql::hash(row, "token_hash")?, (token, user)))
     };
-    Ok(Some((token, user)))
+    rows.iter().map(token).collect()
 }
 
-/// Remembers that a token was used; at most once a minute, so that reading does not write.
+/// Remembers that tokens are used, each at most once a minute.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn touch(conn: &impl Conn, token: &AccessToken) -> Result<(), RepoError> {
-    let now = conn.clock().process_now();
-    if token.last_used_at.is_some_and(|last| now - last < TimeDelta::minutes(1)) {
+pub async fn touch(conn: &impl Conn, tokens: impl IntoIterator<Item = &AccessToken>) -> Result<(), RepoError> {
+    let fresh = conn.clock().process_now() - TimeDelta::minutes(1);
+    let is_due = |token: &&AccessToken| token.last_used_at.is_none_or(|last| last <= fresh);
+    let due: Vec<_> = tokens.into_iter().filter(is_due).map(|token| token.id.0).collect();
+    if due.is_empty() {
         return Ok(());
     }
     let update = Query::update()
         .table(Entity)
         .value(Column::LastUsedAt, clock::now(conn))
-        .and_where(Column::Id.eq(token.id.0))
+        .and_where(Column::Id.is_in(due))
         .to_owned();
     conn.execute(&update).await?;
     Ok(())

@@ -10,6 +10,7 @@ use std::{
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, Query};
+use tokio::sync::watch;
 
 use crate::repo::{Conn, RepoError};
 
@@ -18,11 +19,13 @@ use crate::repo::{Conn, RepoError};
 pub struct Clock {
     offset_us: AtomicI64,
     started: Instant,
+    /// Wakes who sleeps when the clock is moved.
+    moved: watch::Sender<()>,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { offset_us: AtomicI64::new(0), started: Instant::now() }
+        Self { offset_us: AtomicI64::new(0), started: Instant::now(), moved: watch::Sender::new(()) }
     }
 }
 
@@ -30,6 +33,22 @@ impl Clock {
     /// Moves the clock forward, for tests of what time does.
     pub fn advance(&self, by: Duration) {
         self.offset_us.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.moved.send_replace(());
+    }
+
+    /// Sleeps until the process has been running that long, see [`Clock::uptime`].
+    pub async fn sleep_until(&self, uptime: Duration) {
+        let mut moves = self.moved.subscribe();
+        loop {
+            let left = uptime.saturating_sub(self.uptime());
+            if left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                _ = moves.changed() => {}
+            }
+        }
     }
 
     /// How long this process has been running, whatever is done to its clock: for waits within it.

@@ -48,12 +48,21 @@ pub struct Db {
     writer: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// Who is told of the projects that a commit gave events: set once, by the composition of the use cases. Here, where every
-/// commit passes, so that no use case can forget it.
+/// Who is told of what a commit made known: set once, by the composition of the use cases. Here, where every commit passes,
+/// so that no use case can forget it.
 #[derive(Clone, Default)]
 struct Listener(Arc<OnceLock<OnCommit>>);
 
-type OnCommit = Box<dyn Fn(ProjectId) + Send + Sync>;
+type OnCommit = Box<dyn Fn(News) + Send + Sync>;
+
+/// What a commit made known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A project has events.
+    Events(ProjectId),
+    /// Somebody's way in ended, or their rights on the whole server changed.
+    SignIns,
+}
 
 impl std::fmt::Debug for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -92,8 +101,7 @@ pub struct Txn {
     statements: Arc<AtomicU64>,
     trouble: Trouble,
     listener: Listener,
-    /// Projects that got events.
-    told: Mutex<Vec<ProjectId>>,
+    news: Mutex<Vec<News>>,
     /// Given back when the transaction has ended.
     _turn: Option<OwnedMutexGuard<()>>,
 }
@@ -127,9 +135,9 @@ impl Db {
         })
     }
 
-    /// From now on `listener` is called after each commit, for each project that it gave events. Must not block. The
-    /// first call counts; clones share it.
-    pub fn on_commit(&self, listener: impl Fn(ProjectId) + Send + Sync + 'static) {
+    /// From now on `listener` is called after each commit, with all that is news by it. Must not block. The first call
+    /// counts; clones share it.
+    pub fn on_commit(&self, listener: impl Fn(News) + Send + Sync + 'static) {
         let _ = self.listener.0.set(Box::new(listener));
     }
 
@@ -167,7 +175,7 @@ impl Db {
         };
         let inner = self.trouble.note(self.pool.begin_with_options(options).await)?;
         let Self { clock, statements, trouble, listener, .. } = self.clone();
-        Ok(Txn { inner, clock, statements, trouble, listener, told: Mutex::default(), _turn: turn })
+        Ok(Txn { inner, clock, statements, trouble, listener, news: Mutex::default(), _turn: turn })
     }
 
     /// Statements run so far by this pool and its transactions, without BEGIN and COMMIT.
@@ -204,8 +212,8 @@ impl Txn {
         let committed = self.trouble.note(self.inner.commit().await).map_err(RepoError::from);
         // Whatever came of it: one that is undecided may have been made, and a look in vain costs little.
         if let Some(listener) = self.listener.0.get() {
-            let told = self.told.into_inner().unwrap_or_else(PoisonError::into_inner);
-            told.into_iter().for_each(listener);
+            let news = self.news.into_inner().unwrap_or_else(PoisonError::into_inner);
+            news.into_iter().for_each(listener);
         }
         match committed {
             Err(RepoError::Unavailable(cause)) if is_remote => Err(RepoError::Undecided(cause)),
@@ -213,9 +221,9 @@ impl Txn {
         }
     }
 
-    /// Remembers that the transaction gives events to a project: [`Db::on_commit`].
-    pub fn note_events(&self, project: ProjectId) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(project);
+    /// Remembers what the commit will make known: [`Db::on_commit`].
+    pub fn note(&self, news: News) {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner).push(news);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can go wrong below the use cases.
 
+use std::sync::Arc;
+
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// An error of the database or of what it holds.
@@ -20,6 +22,9 @@ pub enum RepoError {
     /// A stored value that this build does not understand.
     #[error("stored value not understood: {0}")]
     Corrupt(String),
+    /// What another who asked the same was told.
+    #[error("{0}")]
+    Shared(#[source] Arc<RepoError>),
     /// Anything else the database says: a fault of ours.
     #[error("database: {0}")]
     Database(#[source] DbErr),

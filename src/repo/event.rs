@@ -268,47 +268,94 @@ impl Counts {
     }
 }
 
-/// The installation's epoch and the kept ranges of a project's streams, by number.
+/// A project's streams at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Streams {
+    /// The installation's epoch.
+    pub epoch: i64,
+    /// Raised whenever somebody's way in may have ended.
+    pub sign_ins: i64,
+    /// What is kept, by number.
+    pub ranges: Vec<Range>,
+}
+
+impl Streams {
+    /// The last positions committed, by number.
+    #[must_use]
+    pub fn tops(&self) -> Vec<i64> {
+        self.ranges.iter().map(|range| range.top).collect()
+    }
+
+    /// The last positions given up, by number.
+    #[must_use]
+    pub fn bottoms(&self) -> Vec<i64> {
+        self.ranges.iter().map(|range| range.bottom).collect()
+    }
+}
+
+/// A project's streams now.
+///
+/// # Errors
+/// [`RepoError`] of the database; [`RepoError::NotFound`] when there is no such project.
+pub async fn streams(conn: &impl Conn, project: ProjectId) -> Result<Streams, RepoError> {
+    streams_of(conn, &[project]).await?.remove(&project).ok_or(RepoError::NotFound)
+}
+
+/// The streams of several projects now.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn ranges(conn: &impl Conn, project: ProjectId) -> Result<(i64, Vec<Range>), RepoError> {
+pub async fn streams_of(conn: &impl Conn, projects: &[ProjectId]) -> Result<HashMap<ProjectId, Streams>, RepoError> {
     use event_stream::Column as C;
     let select = Query::select()
         .column((instance::Entity, instance::Column::Epoch))
-        .columns([C::Number, C::Bottom, C::Top])
+        .column((instance::Entity, instance::Column::SignIns))
+        .columns([C::ProjectId, C::Number, C::Bottom, C::Top])
         .from(event_stream::Entity)
         .cross_join(instance::Entity)
-        .and_where(C::ProjectId.eq(project.0))
+        .and_where(C::ProjectId.is_in(projects.iter().map(|id| id.0)))
         .order_by(C::Number, Order::Asc)
         .to_owned();
-    let rows = conn.query_all(&select).await?;
-    let epoch = rows.first().ok_or(RepoError::NotFound)?.try_get("", "epoch")?;
-    let ranges = rows.iter().map(|row| {
-        Ok(Range {
+    let mut found: HashMap<ProjectId, Streams> = HashMap::with_capacity(projects.len());
+    for row in conn.query_all(&select).await? {
+        let (epoch, sign_ins) = (row.try_get("", "epoch")?, row.try_get("", "sign_ins")?);
+        let project = ProjectId(row.try_get("", "project_id")?);
+        let streams = found.entry(project).or_insert_with(|| Streams { epoch, sign_ins, ranges: Vec::new() });
+        streams.ranges.push(Range {
             stream: row.try_get("", "number")?,
             bottom: row.try_get("", "bottom")?,
             top: row.try_get("", "top")?,
-        })
-    });
-    Ok((epoch, ranges.collect::<Result<_, RepoError>>()?))
+        });
+    }
+    Ok(found)
 }
 
-/// Up to `limit` events of each stream behind the given position, in the order of stream and position.
+/// Positions of a stream: `after + 1 ..= to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Between {
+    /// The stream's number.
+    pub stream: i32,
+    /// The position in front of the first.
+    pub after: i64,
+    /// The last position.
+    pub to: i64,
+}
+
+/// The first `limit` events of each of these parts of streams, in the order of stream and position.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn read(
+pub async fn between(
     conn: &impl Conn,
     project: ProjectId,
-    after: &[(i32, i64)],
+    parts: &[Between],
     limit: u64,
 ) -> Result<Vec<StoredEvent>, RepoError> {
     let mut all: Option<SelectStatement> = None;
-    for (stream, position) in after {
-        let mut part = Entity::find().filter_by(
-            Column::ProjectId.eq(project.0).and(Column::Stream.eq(*stream)).and(Column::Position.gt(*position)),
-        );
+    for Between { stream, after, to } in parts {
+        let of_stream = Column::ProjectId.eq(project.0).and(Column::Stream.eq(*stream));
+        let mut part =
+            Entity::find().filter_by(of_stream.and(Column::Position.gt(*after)).and(Column::Position.lte(*to)));
         part.order_by(Column::Position, Order::Asc).limit(limit);
         // Wrapped, because SQLite takes no ORDER BY and LIMIT directly inside a UNION.
         let part = Query::select().column(sea_orm::sea_query::Asterisk).from_subquery(part, "part").to_owned();

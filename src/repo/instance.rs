@@ -2,11 +2,11 @@
 
 use entity::instance::{Column, Entity, Model};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryTrait,
     sea_query::{Expr, ExprTrait, Query},
 };
 
-use crate::repo::{Conn, RepoError};
+use crate::repo::{Conn, News, RepoError, Txn};
 
 /// What one row says about the whole installation.
 #[derive(Clone, Debug)]
@@ -29,6 +29,21 @@ pub async fn get(conn: &impl Conn) -> Result<Instance, RepoError> {
     let row = conn.query_one(&Entity::find().into_query()).await?.ok_or(RepoError::NotFound)?;
     let Model { epoch, schema_version, oldest_reader, signing_key, .. } = Model::from_query_result(&row, "")?;
     Ok(Instance { epoch, schema_version, oldest_reader, signing_key })
+}
+
+/// Says to all replicas, with the commit, that somebody's way in has ended or their rights on the whole server changed.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn note_sign_ins(txn: &Txn) -> Result<(), RepoError> {
+    let raise = Query::update()
+        .table(Entity)
+        .value(Column::SignIns, Expr::col(Column::SignIns).add(1))
+        .and_where(Column::Id.eq(1))
+        .to_owned();
+    txn.execute(&raise).await?;
+    txn.note(News::SignIns);
+    Ok(())
 }
 
 /// Sets the signing key unless there is one, and gives the one that is there: replicas that start at once agree.

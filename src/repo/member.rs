@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use entity::project_member::{Column, Entity, Model};
+use entity::{
+    project_member::{Column, Entity, Model},
+    user,
+};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryTrait,
-    sea_query::{ExprTrait, LockType, OnConflict, Query},
+    sea_query::{Expr, ExprTrait, LockType, OnConflict, Query},
 };
 use uuid::Uuid;
 
@@ -14,11 +17,12 @@ use crate::{
     domain::{
         ids::{ProjectId, UserId},
         page::{Page, Slice},
+        permission::Standing,
         words::Role,
     },
     repo::{
         Conn, RepoError, clock, keyset,
-        sql::{self, FilterBy, value, word},
+        sql::{self, FilterBy, optional_word, value, word},
     },
 };
 
@@ -63,6 +67,36 @@ pub async fn set(conn: &impl Conn, project: ProjectId, user: UserId, role: Role)
     .returning_all()
     .to_owned();
     sql::one::<Model, _>(conn, &upsert).await?.ok_or(RepoError::NotFound)
+}
+
+/// What these people are in a project, whether disabled or not; who is neither a member nor an admin is left out.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn standings(
+    conn: &impl Conn,
+    project: ProjectId,
+    users: &[UserId],
+) -> Result<HashMap<UserId, Standing>, RepoError> {
+    let of_project = Expr::col((Entity, Column::UserId))
+        .equals((user::Entity, user::Column::Id))
+        .and(Column::ProjectId.eq(project.0));
+    let select = Query::select()
+        .columns([(user::Entity, user::Column::Id), (user::Entity, user::Column::Admin)])
+        .column((Entity, Column::Role))
+        .from(user::Entity)
+        .left_join(Entity, of_project)
+        .and_where(Expr::col((user::Entity, user::Column::Id)).is_in(users.iter().map(|user| user.0)))
+        .to_owned();
+    let mut standings = HashMap::with_capacity(users.len());
+    for row in conn.query_all(&select).await? {
+        let role: Option<String> = row.try_get("", "role")?;
+        let role = optional_word::<Role>(role.as_deref())?;
+        let standing = if row.try_get("", "admin")? { Some(Standing::Admin) } else { role.map(Standing::Member) };
+        let user = UserId(row.try_get("", "id")?);
+        standings.extend(standing.map(|standing| (user, standing)));
+    }
+    Ok(standings)
 }
 
 /// Takes a member out.

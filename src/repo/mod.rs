@@ -38,6 +38,6 @@ pub mod task_list;
 pub mod template;
 pub mod user;
 
-pub use db::{Conn, Connect, Db, Txn};
+pub use db::{Conn, Connect, Db, News, Txn};
 pub use error::RepoError;
 pub use scope::Scope;

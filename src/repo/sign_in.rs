@@ -1,9 +1,11 @@
 //! Ways in: sign-in links, login sessions, and the memory of failed attempts. Of every secret only the SHA-256 is kept.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::{login_session, sign_in_attempt, sign_in_link, user};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, QueryTrait,
+    ColumnTrait, EntityTrait, FromQueryResult, QueryResult, QueryTrait,
     sea_query::{Expr, ExprTrait, OnConflict, Query},
 };
 use uuid::Uuid;
@@ -67,37 +69,55 @@ pub async fn open(conn: &impl Conn, user: UserId, token: SecretHash) -> Result<D
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn find(conn: &impl Conn, token: SecretHash) -> Result<Option<Login>, RepoError> {
-    use login_session::{Column, Entity};
-    let select = user::Entity::find()
-        .into_query()
-        .expr_as(Expr::col((Entity, Column::Id)), "login_id")
-        .expr_as(Expr::col((Entity, Column::ExpiresAt)), "login_expires_at")
-        .inner_join(Entity, Expr::col((Entity, Column::UserId)).equals((user::Entity, user::Column::Id)))
-        .and_where(Column::TokenHash.eq(token.to_vec()))
-        .and_where(Expr::col((Entity, Column::ExpiresAt)).gt(clock::now(conn)))
-        .to_owned();
-    let Some(row) = conn.query_one(&select).await? else { return Ok(None) };
-    Ok(Some(Login {
-        user: user::Model::from_query_result(&row, "")?.try_into()?,
-        id: row.try_get("", "login_id")?,
-        expires_at: row.try_get("", "login_expires_at")?,
-    }))
+    Ok(find_all(conn, &[token]).await?.remove(&token))
 }
 
-/// Moves the end of a session that was used; at most once a minute, so that reading does not write.
+/// The running sessions of these tokens, as [`find`].
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn touch(conn: &impl Conn, login: &Login) -> Result<(), RepoError> {
+pub async fn find_all(conn: &impl Conn, tokens: &[SecretHash]) -> Result<HashMap<SecretHash, Login>, RepoError> {
+    use login_session::{Column, Entity};
+    if tokens.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let select = user::Entity::find()
+        .into_query()
+        .expr_as(Expr::col((Entity, Column::Id)), "login_id")
+        .expr_as(Expr::col((Entity, Column::TokenHash)), "login_token_hash")
+        .expr_as(Expr::col((Entity, Column::ExpiresAt)), "login_expires_at")
+        .inner_join(Entity, Expr::col((Entity, Column::UserId)).equals((user::Entity, user::Column::Id)))
+        .and_where(Column::TokenHash.is_in(tokens.iter().map(|token| token.to_vec())))
+        .and_where(Expr::col((Entity, Column::ExpiresAt)).gt(clock::now(conn)))
+        .to_owned();
+    let rows = conn.query_all(&select).await?;
+    let login = |row: &QueryResult| {
+        let login = Login {
+            user: user::Model::from_query_result(row, "")?.try_into()?,
+            id: row.try_get("", "login_id")?,
+            expires_at: row.try_get("", "login_expires_at")?,
+        };
+        Ok((sql::hash(row, "login_token_hash")?, login))
+    };
+    rows.iter().map(login).collect()
+}
+
+/// Moves the expiry of sessions that are used, each at most once a minute.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn touch(conn: &impl Conn, logins: impl IntoIterator<Item = &Login>) -> Result<(), RepoError> {
     use login_session::{Column, Entity};
     let full = TimeDelta::seconds(LOGIN_SECONDS);
-    if login.expires_at - conn.clock().process_now() > full - TimeDelta::minutes(1) {
+    let fresh = conn.clock().process_now() + full - TimeDelta::minutes(1);
+    let due: Vec<Uuid> = logins.into_iter().filter(|login| login.expires_at <= fresh).map(|login| login.id).collect();
+    if due.is_empty() {
         return Ok(());
     }
     let update = Query::update()
         .table(Entity)
         .value(Column::ExpiresAt, clock::now_plus(conn, LOGIN_SECONDS))
-        .and_where(Column::Id.eq(login.id))
+        .and_where(Column::Id.is_in(due))
         .to_owned();
     conn.execute(&update).await?;
     Ok(())

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use sea_orm::{
-    EntityTrait, FromQueryResult, QueryFilter, QueryTrait, Select, Statement, StatementBuilder,
+    EntityTrait, FromQueryResult, QueryFilter, QueryResult, QueryTrait, Select, Statement, StatementBuilder,
     sea_query::{
         Expr, ExprTrait, InsertStatement, IntoColumnRef, IntoCondition, IntoIden, IntoTableRef, Query, SelectStatement,
     },
@@ -144,4 +144,10 @@ pub(super) async fn count_up_to(
     let row = conn.query_one(&count).await?.ok_or(RepoError::NotFound)?;
     let n: i64 = row.try_get("", "n")?;
     Ok(u64::try_from(n).ok().filter(|n| *n <= limit))
+}
+
+/// The hash of a secret in a row.
+pub(super) fn hash(row: &QueryResult, column: &str) -> Result<[u8; 32], RepoError> {
+    let bytes: Vec<u8> = row.try_get("", column)?;
+    bytes.try_into().map_err(|_| RepoError::Corrupt(format!("{column} is no SHA-256")))
 }

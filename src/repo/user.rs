@@ -42,7 +42,7 @@ impl User {
     /// What this person may see.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        Scope { user: self.id, admin: self.admin }
+        Scope { user: self.id, admin: self.admin, only: None }
     }
 }
 

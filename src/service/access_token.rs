@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{ids::AccessTokenId, limits},
-    repo::{access_token as repo, access_token::AccessToken, user::User},
+    repo::{access_token as repo, access_token::AccessToken, instance, user::User},
     service::{
         App, ServiceError, Viewer,
         secret::{self, Purpose},
@@ -57,6 +57,10 @@ pub async fn create_for(
 /// [`ServiceError::NotFound`] when the viewer has no such token.
 #[tracing::instrument(skip_all, fields(user.id = %viewer.user.id))]
 pub async fn revoke(app: &App, viewer: &Viewer, id: AccessTokenId) -> Result<AccessToken, ServiceError> {
-    let revoked = repo::revoke(&app.db, viewer.user.id, id).await?;
-    revoked.ok_or_else(|| ServiceError::not_found("access token", "tokenId"))
+    let txn = app.db.begin().await?;
+    let revoked = repo::revoke(&txn, viewer.user.id, id).await?;
+    let revoked = revoked.ok_or_else(|| ServiceError::not_found("access token", "tokenId"))?;
+    instance::note_sign_ins(&txn).await?;
+    txn.commit().await?;
+    Ok(revoked)
 }

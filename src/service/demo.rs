@@ -112,7 +112,7 @@ pub async fn find(app: &App, viewer: &Viewer) -> Result<Option<Project>, Service
 }
 
 async fn first_project_of(app: &App, user: &User) -> Result<Option<Project>, ServiceError> {
-    let member = Scope { user: user.id, admin: false };
+    let member = Scope { user: user.id, admin: false, only: None };
     Ok(project_repo::page(&app.db, member, &Page::first(1)).await?.rows.pop())
 }
 

@@ -254,6 +254,9 @@ impl From<RepoError> for ServiceError {
                     "the database went away while the change was made: look whether it was, before you repeat it",
                 )
             }
+            RepoError::Shared(cause) if matches!(*cause, RepoError::Unavailable(_)) => {
+                Self::Unavailable("the database is not available")
+            }
             other => Self::Internal(Box::new(other)),
         }
     }

@@ -1,21 +1,26 @@
 //! Reading what happened in a project, and following what happens.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{Stream, StreamExt, stream};
 
 use crate::{
     domain::{
         cursor::EventCursor,
-        ids::{ProjectId, TaskId},
+        ids::{ProjectId, TaskId, UserId},
         limits,
         permission::Standing,
         words::EventType,
     },
-    live::{self, Filter, Follower, Replay, Sight, Told},
+    live::{self, Feed, Filter, Next, Notices, Position, Reader, Replay, Sight, Told},
     repo::{
-        Conn, Scope,
+        Conn, RepoError, Scope,
         event::StoredEvent,
+        member,
         project::{self as project_repo, Project},
         slot, task,
     },
@@ -58,21 +63,17 @@ pub async fn page(
 ///
 /// # Errors
 /// [`ServiceError`] of the database.
-pub(crate) async fn sight(
+async fn sight(
     app: &App,
     viewer: &Viewer,
     project: &Project,
     standing: Standing,
     events: &[&StoredEvent],
 ) -> Result<Sight, ServiceError> {
-    if !standing.is_blind(project.overlap) {
-        return Ok(Sight::All);
+    match Sees::of(project, standing) {
+        Sees::All => Ok(Sight::All),
+        Sees::Own => own_sight(app, viewer.user.id, events).await,
     }
-    let tasks = live::places_of(events);
-    if tasks.is_empty() {
-        return Ok(Sight::Own { user: viewer.user.id, slots: HashSet::new() });
-    }
-    Ok(Sight::Own { user: viewer.user.id, slots: slot::own(&app.db, viewer.user.id, &tasks).await? })
 }
 
 /// What somebody wants to follow.
@@ -88,35 +89,66 @@ pub struct Follow {
     pub after: Option<EventCursor>,
 }
 
-/// What happens in a project, as it happens, without an end: each event once, in order per task.
-///
-/// The stream ends with an error within seconds when the viewer may not see the project any more. What is committed after
-/// that is never told. While the database is away nothing is told either; it goes on when it is back.
+/// Holds a wish to follow against what the viewer may: the project, and what of it they see.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] when the viewer does not see the project or the task, [`ServiceError::LimitExceeded`] for
 /// too many types.
-#[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, project.id = %follow.project))]
-pub async fn follow(
-    app: Arc<App>,
-    viewer: Viewer,
-    follow: Follow,
-) -> Result<impl Stream<Item = Result<Told, ServiceError>> + Send + use<>, ServiceError> {
-    let Follow { project, task, types, after } = follow;
-    if types.as_ref().is_some_and(|types| types.len() > limits::FILTER_VALUES) {
+pub async fn admit(app: &App, viewer: &Viewer, follow: &Follow) -> Result<Sees, ServiceError> {
+    if follow.types.as_ref().is_some_and(|types| types.len() > limits::FILTER_VALUES) {
         return Err(ServiceError::limit("types", limits::FILTER_VALUES, "types"));
     }
-    let (project, _) = project::get(&app, &viewer, project).await?;
-    if let Some(task) = task {
-        must_be_task_of(&app, viewer.scope(), project.id, task).await?;
+    let (project, standing) = project::get(app, viewer, follow.project).await?;
+    if let Some(task) = follow.task {
+        must_be_task_of(app, viewer.scope(), project.id, task).await?;
     }
-    let follower = Follower::new(&app.db, &app.hub, project.id, Filter { task, types }, after).await?;
-    Ok(Following::new(app, Some(viewer), project.id, follower).stream())
+    Ok(Sees::of(&project, standing))
 }
 
-/// As [`follow`], on behalf of the operator, who has the machine and sees everything. What other processes commit is seen
-/// within `poll`. Without `after` the first thing told is the position that it begins at, so that there is one to go on
-/// from before anything has happened.
+/// What of a project's events somebody sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sees {
+    /// Everything.
+    All,
+    /// Not the work in slots of others: blind labeling.
+    Own,
+}
+
+impl Sees {
+    fn of(project: &Project, standing: Standing) -> Self {
+        if standing.is_blind(project.overlap) { Self::Own } else { Self::All }
+    }
+}
+
+/// What people see of a project's events now; who is not among the answer sees nothing.
+///
+/// # Errors
+/// [`ServiceError`] of the database.
+pub async fn who_sees(app: &App, project: ProjectId, users: &[UserId]) -> Result<HashMap<UserId, Sees>, ServiceError> {
+    let found = project_repo::find_all(&app.db, &[project]).await?;
+    let Some(project) = found.get(&project) else { return Ok(HashMap::new()) };
+    let mut seeing = HashMap::with_capacity(users.len());
+    for users in users.chunks(limits::PEOPLE_AT_ONCE) {
+        let standings = member::standings(&app.db, project.id, users).await?;
+        seeing.extend(standings.into_iter().map(|(user, standing)| (user, Sees::of(project, standing))));
+    }
+    Ok(seeing)
+}
+
+/// The slots, among those that events are about, that are a person's own.
+///
+/// # Errors
+/// [`ServiceError`] of the database.
+pub async fn own_sight(app: &App, user: UserId, events: &[&StoredEvent]) -> Result<Sight, ServiceError> {
+    let tasks = live::places_of(events);
+    let slots = if tasks.is_empty() { HashSet::new() } else { slot::own(&app.db, user, &tasks).await? };
+    Ok(Sight::Own { user, slots })
+}
+
+/// What happens in a project, on behalf of the operator, who has the machine and sees everything; without an end. What
+/// other processes commit is seen within `poll`. Without `after` the first thing told is the position that it begins at, so
+/// that there is one to go on from before anything has happened. While the database is away nothing is told; it goes on
+/// when it is back.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] when there is no such project or task.
@@ -132,10 +164,21 @@ pub async fn follow_unchecked(
     if let Some(task) = task {
         must_be_task_of(&app, identity::OPERATOR, project.id, task).await?;
     }
+    let feed = app.hub.feed(project.id);
     let begins_now = after.is_none();
-    let follower = Follower::new(&app.db, &app.hub, project.id, Filter { task, types }, after).await?.polling(poll);
-    let begin = begins_now.then(|| Ok(Told::Moved(follower.cursor().clone())));
-    Ok(stream::iter(begin).chain(Following::new(app, None, project.id, follower).stream()))
+    let (reader, resync) = Reader::begin(feed.clone(), after).await?;
+    let cursor = reader.cursor().clone();
+    let first = match resync {
+        Some(reason) => Some(Told::Resync { reason, cursor }),
+        None => begins_now.then_some(Told::Moved(cursor)),
+    };
+    let notices = Notices::new(app.db.clock().uptime());
+    let watching = Watching { app, feed, reader, filter: Filter { task, types }, notices, poll };
+    let told = stream::try_unfold(watching, async |mut watching| {
+        let told = watching.next().await?;
+        Ok(Some((told, watching)))
+    });
+    Ok(stream::iter(first.map(Ok)).chain(told))
 }
 
 async fn must_be_task_of(app: &App, scope: Scope, project: ProjectId, task: TaskId) -> Result<(), ServiceError> {
@@ -143,70 +186,50 @@ async fn must_be_task_of(app: &App, scope: Scope, project: ProjectId, task: Task
     found.map(drop).ok_or_else(|| ServiceError::not_found("task", "taskId"))
 }
 
-/// The following of one project.
-struct Following {
+/// The operator's following of one project.
+struct Watching {
     app: Arc<App>,
-    /// Whose; none: the operator's, whose rights do not end.
-    viewer: Option<Viewer>,
-    project: ProjectId,
-    follower: Follower,
-    /// Until when the last look at the viewer's rights counts, in the process's uptime.
-    trusted_until: Duration,
+    feed: Arc<Feed>,
+    reader: Reader,
+    filter: Filter,
+    notices: Notices,
+    poll: Duration,
 }
 
-impl Following {
-    fn new(app: Arc<App>, viewer: Option<Viewer>, project: ProjectId, follower: Follower) -> Self {
-        let trusted_until = app.db.clock().uptime() + limits::ACCESS_TRUST;
-        Self { app, viewer, project, follower, trusted_until }
-    }
-
-    fn stream(self) -> impl Stream<Item = Result<Told, ServiceError>> + Send + use<> {
-        stream::try_unfold(self, async |mut following| {
-            let told = following.next().await?;
-            Ok(Some((told, following)))
-        })
-    }
-
+impl Watching {
     async fn next(&mut self) -> Result<Told, ServiceError> {
         loop {
-            if self.app.db.clock().uptime() >= self.trusted_until {
-                match self.must_still_see().await {
-                    Ok(sight) => {
-                        self.follower.see(sight);
-                        self.trusted_until = self.app.db.clock().uptime() + limits::ACCESS_TRUST;
-                    }
-                    Err(ServiceError::Unavailable(_)) => {
-                        tokio::time::sleep(limits::EVENT_POLL).await;
-                        continue;
-                    }
-                    Err(error) => return Err(error),
+            let now = self.app.db.clock().uptime();
+            if self.notices.is_due(now) {
+                self.notices.given(now);
+                return Ok(Told::Moved(self.reader.cursor().clone()));
+            }
+            match available(self.reader.next().await)? {
+                Some(Next::Event(event)) if self.filter.passes(&event) => {
+                    self.notices.told();
+                    let cursor = self.reader.cursor().clone();
+                    return Ok(Told::Event(Position { event: Arc::unwrap_or_clone(event), cursor }));
                 }
-            }
-            if let Some(told) = self.follower.take() {
-                return Ok(told);
-            }
-            self.follower.wait().await;
-            match self.follower.read().await.map_err(ServiceError::from) {
-                Ok(()) | Err(ServiceError::Unavailable(_)) => {}
-                Err(error) => return Err(error),
-            }
-            if self.follower.has_read() {
-                // Looked at after the events were read: who lost the right before one of them was committed is not told
-                // of it.
-                self.trusted_until = Duration::ZERO;
+                Some(Next::Event(_)) => self.notices.filtered(),
+                Some(Next::Resync(reason)) => {
+                    self.notices.told();
+                    return Ok(Told::Resync { reason, cursor: self.reader.cursor().clone() });
+                }
+                Some(Next::Nothing) | None => {
+                    // What wakes a feed is in the processes that write.
+                    let _ = tokio::time::timeout(self.poll, self.reader.wait()).await;
+                    available(self.feed.look().await)?;
+                }
             }
         }
     }
+}
 
-    /// What the viewer sees of what was read.
-    async fn must_still_see(&self) -> Result<Sight, ServiceError> {
-        let Some(viewer) = &self.viewer else { return Ok(Sight::All) };
-        let now = identity::again(&self.app, viewer).await?;
-        if viewer.user.admin && !now.user.admin {
-            // Everything the stream shows is shown with the rights it was begun with.
-            return Err(ServiceError::Forbidden("you are no admin any more; subscribe again"));
-        }
-        let (project, standing) = project::get(&self.app, &now, self.project).await?;
-        sight(&self.app, &now, &project, standing, &self.follower.unread()).await
+/// What was read; none while the database is away.
+fn available<T>(read: Result<T, RepoError>) -> Result<Option<T>, ServiceError> {
+    match read.map_err(ServiceError::from) {
+        Ok(read) => Ok(Some(read)),
+        Err(ServiceError::Unavailable(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }

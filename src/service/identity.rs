@@ -1,5 +1,8 @@
 //! Who asks: from the secret a request carries to a viewer, in one statement.
 
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
@@ -27,7 +30,7 @@ pub struct Viewer {
 }
 
 /// What the operator sees, who has the machine: everything, as nobody in particular.
-pub(crate) const OPERATOR: Scope = Scope { user: UserId(Uuid::nil()), admin: true };
+pub(crate) const OPERATOR: Scope = Scope { user: UserId(Uuid::nil()), admin: true, only: None };
 
 impl Viewer {
     /// Somebody for whom the operator acts, who has the machine: with that person's rights and under their name, without
@@ -35,6 +38,11 @@ impl Viewer {
     #[must_use]
     pub fn on_behalf_of(user: User) -> Self {
         Self { user, credential: [0; 32], purpose: None }
+    }
+
+    /// What the request carried; none: the operator acts for this person.
+    pub(crate) fn credential(&self) -> Option<Credential> {
+        self.purpose.map(|purpose| (purpose, self.credential))
     }
 
     /// What the viewer may see.
@@ -79,6 +87,33 @@ pub async fn again(app: &App, viewer: &Viewer) -> Result<Viewer, ServiceError> {
     by_credential(app, purpose, viewer.credential).await
 }
 
+/// A secret's hash, and what the secret opens.
+pub(crate) type Credential = (Purpose, SecretHash);
+
+/// Whose credential it is that still opens something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bearer {
+    /// Whether they see every project.
+    pub(crate) admin: bool,
+    /// When it ends by itself.
+    pub(crate) ends_at: Option<DateTime<Utc>>,
+}
+
+/// Those of `credentials` that still open something, in two statements; this counts as a use of them.
+pub(crate) async fn still(app: &App, credentials: &[Credential]) -> Result<HashMap<SecretHash, Bearer>, ServiceError> {
+    let of = |purpose: Purpose| -> Vec<SecretHash> {
+        credentials.iter().filter(|credential| credential.0 == purpose).map(|credential| credential.1).collect()
+    };
+    let logins = sign_in::find_all(&app.db, &of(Purpose::Login)).await?;
+    sign_in::touch(&app.db, logins.values()).await?;
+    let tokens = access_token::find_by_secrets(&app.db, &of(Purpose::AccessToken)).await?;
+    access_token::touch(&app.db, tokens.values().map(|(token, _)| token)).await?;
+    let logins = logins.into_iter().map(|(hash, login)| (hash, login.user, None));
+    let tokens = tokens.into_iter().map(|(hash, (token, user))| (hash, user, token.expires_at));
+    let open = logins.chain(tokens).filter(|(_, user, _)| !user.disabled);
+    Ok(open.map(|(hash, user, ends_at)| (hash, Bearer { admin: user.admin, ends_at })).collect())
+}
+
 const ENDED: ServiceError = ServiceError::Unauthenticated("the token is unknown, expired or revoked");
 
 async fn by_credential(app: &App, purpose: Purpose, credential: SecretHash) -> Result<Viewer, ServiceError> {
@@ -86,13 +121,13 @@ async fn by_credential(app: &App, purpose: Purpose, credential: SecretHash) -> R
         Purpose::AccessToken => {
             let (token, user) = access_token::find_by_secret(&app.db, credential).await?.ok_or(ENDED)?;
             must_be_enabled(&user)?;
-            access_token::touch(&app.db, &token).await?;
+            access_token::touch(&app.db, [&token]).await?;
             user
         }
         Purpose::Login => {
             let login = sign_in::find(&app.db, credential).await?.ok_or(ENDED)?;
             must_be_enabled(&login.user)?;
-            sign_in::touch(&app.db, &login).await?;
+            sign_in::touch(&app.db, [&login]).await?;
             login.user
         }
         Purpose::Link => return Err(ENDED),

@@ -391,7 +391,7 @@ impl Import {
 
     /// Whether the runner still holds the job, and the project still takes tasks.
     async fn go_on(&self, txn: &Txn, runner: &str, step: JobStep, done: u64, total: u64) -> Result<bool, ServiceError> {
-        let scope = Scope { user: self.by, admin: true };
+        let scope = Scope { user: self.by, admin: true, only: None };
         let (project, _) = project::share(txn, scope, self.project.id).await?.ok_or(RepoError::NotFound)?;
         // What is written is shown to its end.
         if step == JobStep::Write {

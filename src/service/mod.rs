@@ -5,6 +5,7 @@ pub mod access_token;
 pub mod annotation;
 pub mod asset;
 mod asset_facts;
+pub mod attendance;
 mod canvas;
 pub mod claim;
 pub mod conflict;
@@ -41,6 +42,7 @@ mod vector_epoch;
 
 use std::sync::Arc;
 
+use attendance::Attendance;
 pub use error::ServiceError;
 pub use identity::Viewer;
 
@@ -49,7 +51,7 @@ use tokio::sync::OnceCell;
 use crate::{
     backend::{queue::ClaimQueue, session::SessionStore, storage::Storage},
     live::Hub,
-    repo::{Db, instance},
+    repo::{Db, News, instance},
     telemetry::Metrics,
 };
 
@@ -75,8 +77,10 @@ pub struct App {
     pub(crate) stats: stats::Cache,
     /// What annotations are held against.
     pub(crate) canvas: canvas::Cache,
-    /// Who waits for events; every commit that appends some wakes them.
-    pub(crate) hub: Arc<Hub>,
+    /// The project's events as this process reads them; every commit that appends some wakes it.
+    pub hub: Arc<Hub>,
+    /// What stays open, and for whom.
+    pub attendance: Arc<Attendance>,
 }
 
 /// What has several bodies, each the one that was chosen.
@@ -106,11 +110,16 @@ impl App {
     #[must_use]
     pub fn new(db: Db, backends: Backends, public_url: String, metrics: Metrics) -> Self {
         let Backends { storage, queue, sessions } = backends;
-        let hub = Arc::new(Hub::default());
-        let readers = hub.clone();
-        db.on_commit(move |project| readers.committed(project));
+        let (hub, attendance) = (Hub::new(db.clone()), Arc::<Attendance>::default());
+        // Weak: the hub has the database, which has this.
+        let (feeds, guests) = (Arc::downgrade(&hub), Arc::downgrade(&attendance));
+        db.on_commit(move |news| match news {
+            News::Events(project) => feeds.upgrade().iter().for_each(|hub| hub.committed(project)),
+            News::SignIns => guests.upgrade().iter().for_each(|attendance| attendance.hurry()),
+        });
         Self {
             hub,
+            attendance,
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),
             stats: stats::Cache::default(),

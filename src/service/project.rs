@@ -206,6 +206,6 @@ pub fn task_counts(counts: &Counts) -> Vec<(TaskState, i64)> {
     Counter::of_tasks().map(|(state, counter)| (state, counts.get(counter))).collect()
 }
 
-pub(super) fn no_project(field: &str) -> ServiceError {
+pub(crate) fn no_project(field: &str) -> ServiceError {
     ServiceError::not_found("project", field)
 }

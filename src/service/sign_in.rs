@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     domain::ids::UserId,
-    repo::{sign_in as repo, user, user::User},
+    repo::{instance, sign_in as repo, user, user::User},
     service::{
         App, ServiceError, Viewer,
         identity::must_be_enabled,
@@ -124,7 +124,11 @@ fn subject(kind: &str, value: &str) -> String {
 #[tracing::instrument(skip_all, fields(user.id = %viewer.user.id))]
 pub async fn sign_out(app: &App, viewer: &Viewer, everywhere: bool) -> Result<u64, ServiceError> {
     let only = (!everywhere).then_some(viewer.credential);
-    Ok(repo::end(&app.db, viewer.user.id, only).await?)
+    let txn = app.db.begin().await?;
+    let ended = repo::end(&txn, viewer.user.id, only).await?;
+    instance::note_sign_ins(&txn).await?;
+    txn.commit().await?;
+    Ok(ended)
 }
 
 /// A link that signs in once.

@@ -3,7 +3,7 @@
 use crate::{
     domain::ids::UserId,
     repo::{
-        RepoError, sign_in, user as repo,
+        RepoError, instance, sign_in, user as repo,
         user::{NewUser, User, UserChanges},
     },
     service::{App, ServiceError, Viewer, validate},
@@ -97,6 +97,9 @@ pub async fn update(app: &App, viewer: &Viewer, change: UpdateUser) -> Result<Us
         sign_in::end_others(&txn, user.id, viewer.credential).await?;
     } else if sign_out {
         sign_in::end(&txn, user.id, None).await?;
+    }
+    if sign_out || change.admin == Some(false) {
+        instance::note_sign_ins(&txn).await?;
     }
     txn.commit().await?;
     Ok(user)

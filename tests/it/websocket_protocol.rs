@@ -277,8 +277,12 @@ async fn a_credential_that_has_ended_runs_nothing_more(database: Database) {
     assert_eq!(who(&mut socket).await, ana.id);
     boss.mutate("updateUser", json!({ "userId": ana.id, "disabled": true }), "user { id }").await.get("updateUser");
     socket.subscribe("1", "{ viewer { id } }", json!({})).await;
-    let message = socket.next().await;
-    assert_eq!(message["payload"][0]["extensions"]["code"], "UNAUTHENTICATED", "{message}");
+    let (before, code, reason) = socket.rest().await;
+    assert_eq!((code, reason.as_str()), (4403, "Forbidden"));
+    // What was asked before the server had closed is refused.
+    for message in before {
+        assert_eq!(message["payload"][0]["extensions"]["code"], "UNAUTHENTICATED", "{message}");
+    }
 }
 
 async fn a_server_that_stops_says_so_and_does_not_wait(database: Database) {

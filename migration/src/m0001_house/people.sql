@@ -3,6 +3,8 @@
 CREATE TABLE instance (
   id integer PRIMARY KEY CONSTRAINT instance_single CHECK (id = 1),
   epoch bigint NOT NULL,
+  -- Raised when somebody's way in ends or their rights on the whole server change.
+  sign_ins bigint NOT NULL DEFAULT 0,
   schema_version integer NOT NULL,
   oldest_reader integer NOT NULL,
   signing_key bytea,

@@ -83,10 +83,10 @@ impl Loader<AnnotationsOf> for Batches {
     type Error = ApiError;
 
     async fn load(&self, keys: &[AnnotationsOf]) -> Result<HashMap<AnnotationsOf, Slice<Annotation>>, ApiError> {
-        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let Some(scope) = self.scope else { return Ok(HashMap::new()) };
         let mut found = HashMap::with_capacity(keys.len());
         for ((filter, page), tasks) in grouped(keys, |key| ((key.1, key.2.clone()), key.0)) {
-            let mut slices = annotation::pages(&self.app.db, viewer.scope(), &tasks, filter, &page).await?;
+            let mut slices = annotation::pages(&self.app.db, scope, &tasks, filter, &page).await?;
             for task in tasks {
                 let slice = slices.remove(&task).unwrap_or_else(|| Slice::cut(Vec::new(), &page));
                 found.insert(AnnotationsOf(task, filter, page.clone()), slice);
@@ -105,10 +105,10 @@ impl Loader<SnapshotsOf> for Batches {
     type Error = ApiError;
 
     async fn load(&self, keys: &[SnapshotsOf]) -> Result<HashMap<SnapshotsOf, Slice<Snapshot>>, ApiError> {
-        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let Some(scope) = self.scope else { return Ok(HashMap::new()) };
         let mut found = HashMap::with_capacity(keys.len());
         for (page, tasks) in grouped(keys, |key| (key.1.clone(), key.0)) {
-            let mut slices = snapshot::pages(&self.app.db, viewer.scope(), &tasks, &page).await?;
+            let mut slices = snapshot::pages(&self.app.db, scope, &tasks, &page).await?;
             for task in tasks {
                 let slice = slices.remove(&task).unwrap_or_else(|| Slice::cut(Vec::new(), &page));
                 found.insert(SnapshotsOf(task, page.clone()), slice);
@@ -130,10 +130,10 @@ impl Loader<OpenConflictsOfTask> for Batches {
         &self,
         keys: &[OpenConflictsOfTask],
     ) -> Result<HashMap<OpenConflictsOfTask, Slice<Conflict>>, ApiError> {
-        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let Some(scope) = self.scope else { return Ok(HashMap::new()) };
         let mut found = HashMap::with_capacity(keys.len());
         for (page, tasks) in grouped(keys, |key| (key.1.clone(), key.0)) {
-            let mut slices = conflict::pages(&self.app.db, viewer.scope(), &tasks, &page).await?;
+            let mut slices = conflict::pages(&self.app.db, scope, &tasks, &page).await?;
             for task in tasks {
                 let slice = slices.remove(&task).unwrap_or_else(|| Slice::cut(Vec::new(), &page));
                 found.insert(OpenConflictsOfTask(task, page.clone()), slice);
@@ -210,14 +210,14 @@ impl Loader<CountOf> for Batches {
         found.extend(assignments.into_iter().map(|(id, count)| (CountOf(Children::Assignments(id)), count)));
         let revisions = revision::counts(db, &revisions).await?;
         found.extend(revisions.into_iter().map(|(id, count)| (CountOf(Children::Revisions(id)), count)));
-        let Some(viewer) = &self.viewer else { return Ok(found) };
+        let Some(scope) = self.scope else { return Ok(found) };
         for (filter, tasks) in grouped(&annotations, |key| *key) {
-            let counts = annotation::counts(db, viewer.scope(), &tasks, filter).await?;
+            let counts = annotation::counts(db, scope, &tasks, filter).await?;
             found.extend(counts.into_iter().map(|(id, count)| (CountOf(Children::Annotations(id, filter)), count)));
         }
-        let snapshots = snapshot::counts(db, viewer.scope(), &snapshots).await?;
+        let snapshots = snapshot::counts(db, scope, &snapshots).await?;
         found.extend(snapshots.into_iter().map(|(id, count)| (CountOf(Children::Snapshots(id)), count)));
-        let conflicts = conflict::counts(db, viewer.scope(), &conflicts).await?;
+        let conflicts = conflict::counts(db, scope, &conflicts).await?;
         found.extend(conflicts.into_iter().map(|(id, count)| (CountOf(Children::OpenConflicts(id)), count)));
         Ok(found)
     }

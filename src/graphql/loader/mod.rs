@@ -22,6 +22,7 @@ pub(super) use standstill::Waiting;
 
 use crate::{
     graphql::error::ApiError,
+    repo::Scope,
     service::{App, Viewer},
 };
 
@@ -31,13 +32,16 @@ pub(super) struct Loaders(DataLoader<Batches>);
 /// Loads any number of keys at once.
 pub(super) struct Batches {
     app: Arc<App>,
+    /// Who asks; none in what is made for all who see the same.
     viewer: Option<Viewer>,
+    /// What is seen.
+    scope: Option<Scope>,
 }
 
 impl Loaders {
     /// Batches go to `waiting`, whose [`Waiting::run`] has to run the execution.
-    pub(super) fn new(app: Arc<App>, viewer: Option<Viewer>, waiting: Waiting) -> Self {
-        let loader = DataLoader::new(Batches { app, viewer }, move |batch| waiting.push(batch));
+    pub(super) fn new(app: Arc<App>, viewer: Option<Viewer>, scope: Option<Scope>, waiting: Waiting) -> Self {
+        let loader = DataLoader::new(Batches { app, viewer, scope }, move |batch| waiting.push(batch));
         Self(loader.delay(Duration::ZERO))
     }
 

@@ -76,8 +76,8 @@ impl Loader<TaskId> for Batches {
     type Error = ApiError;
 
     async fn load(&self, keys: &[TaskId]) -> Result<HashMap<TaskId, Task>, ApiError> {
-        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
-        Ok(task::find_all(&self.app.db, viewer.scope(), keys).await?)
+        let Some(scope) = self.scope else { return Ok(HashMap::new()) };
+        Ok(task::find_all(&self.app.db, scope, keys).await?)
     }
 }
 
@@ -86,8 +86,8 @@ impl Loader<AssetId> for Batches {
     type Error = ApiError;
 
     async fn load(&self, keys: &[AssetId]) -> Result<HashMap<AssetId, Asset>, ApiError> {
-        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
-        Ok(asset::find_all(&self.app.db, viewer.scope(), keys).await?)
+        let Some(scope) = self.scope else { return Ok(HashMap::new()) };
+        Ok(asset::find_all(&self.app.db, scope, keys).await?)
     }
 }
 
@@ -130,9 +130,9 @@ impl Loader<ReviewsOf> for Batches {
     type Error = ApiError;
 
     async fn load(&self, keys: &[ReviewsOf]) -> Result<HashMap<ReviewsOf, Vec<Review>>, ApiError> {
-        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let Some(scope) = self.scope else { return Ok(HashMap::new()) };
         let tasks: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let found = review::of_tasks(&self.app.db, viewer.scope(), &tasks).await?;
+        let found = review::of_tasks(&self.app.db, scope, &tasks).await?;
         Ok(found.into_iter().map(|(task, reviews)| (ReviewsOf(task), reviews)).collect())
     }
 }
@@ -142,8 +142,8 @@ impl Loader<ReviewId> for Batches {
     type Error = ApiError;
 
     async fn load(&self, keys: &[ReviewId]) -> Result<HashMap<ReviewId, Review>, ApiError> {
-        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
-        let found = review::find_all(&self.app.db, viewer.scope(), keys).await?;
+        let Some(scope) = self.scope else { return Ok(HashMap::new()) };
+        let found = review::find_all(&self.app.db, scope, keys).await?;
         Ok(found.into_iter().map(|review| (review.id, review)).collect())
     }
 }
@@ -172,9 +172,9 @@ impl Loader<AnnotationNow> for Batches {
     type Error = ApiError;
 
     async fn load(&self, keys: &[AnnotationNow]) -> Result<HashMap<AnnotationNow, Annotation>, ApiError> {
-        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let Some(scope) = self.scope else { return Ok(HashMap::new()) };
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let found = annotation::find_visible(&self.app.db, viewer.scope(), &ids).await?;
+        let found = annotation::find_visible(&self.app.db, scope, &ids).await?;
         Ok(found.into_iter().map(|annotation| (AnnotationNow(annotation.id), annotation)).collect())
     }
 }
@@ -188,9 +188,9 @@ impl Loader<OpenConflictsOf> for Batches {
     type Error = ApiError;
 
     async fn load(&self, keys: &[OpenConflictsOf]) -> Result<HashMap<OpenConflictsOf, Vec<Conflict>>, ApiError> {
-        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
+        let Some(scope) = self.scope else { return Ok(HashMap::new()) };
         let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let found = conflict::open_of_visible(&self.app.db, viewer.scope(), &ids).await?;
+        let found = conflict::open_of_visible(&self.app.db, scope, &ids).await?;
         Ok(found.into_iter().map(|(id, conflicts)| (OpenConflictsOf(id), conflicts)).collect())
     }
 }
@@ -200,8 +200,8 @@ impl Loader<ConflictId> for Batches {
     type Error = ApiError;
 
     async fn load(&self, keys: &[ConflictId]) -> Result<HashMap<ConflictId, Conflict>, ApiError> {
-        let Some(viewer) = &self.viewer else { return Ok(HashMap::new()) };
-        let found = conflict::find_visible(&self.app.db, viewer.scope(), keys).await?;
+        let Some(scope) = self.scope else { return Ok(HashMap::new()) };
+        let found = conflict::find_visible(&self.app.db, scope, keys).await?;
         Ok(found.into_iter().map(|conflict| (conflict.id, conflict)).collect())
     }
 }

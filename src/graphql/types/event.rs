@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use crate::{
     domain::{
-        cursor::EventCursor as Cursor,
         event_id::EventId,
         ids::{ConflictId, ProjectId, ReviewId, TaskId},
         words,
@@ -26,8 +25,8 @@ use crate::{
             words::{EditOutcome, EventType, TaskState},
         },
     },
-    live::{Position, Replay, Told},
-    repo::RepoError,
+    live::{Position, Replay},
+    repo::{RepoError, event::StoredEvent},
 };
 
 /// One committed change of a project.
@@ -51,22 +50,32 @@ pub(in crate::graphql) enum Event {
     ResyncRequired(ResyncRequired),
 }
 
-impl Event {
-    /// What a follower is told; `now` is when a notice is given.
-    pub(in crate::graphql) fn told(project: ProjectId, now: DateTime<Utc>, told: Told) -> Self {
-        let notice = |cursor| Notice { project, cursor, at: now };
-        match told {
-            Told::Event(position) => Self::from(position),
-            Told::Moved(cursor) => Self::CursorMoved(CursorMoved(notice(cursor))),
-            Told::Resync { reason, cursor } => Self::ResyncRequired(ResyncRequired { notice: notice(cursor), reason }),
-        }
-    }
+/// An event, and a reader's position after it.
+struct Placed {
+    event: StoredEvent,
+    cursor: EventCursor,
 }
 
-impl From<Position> for Event {
-    fn from(position: Position) -> Self {
-        let Some(task) = position.event.task else { return Self::ProjectEvent(ProjectEvent(position)) };
-        match position.event.event_type {
+impl Event {
+    /// An event for many readers, each of whom has a position of their own after it.
+    pub(in crate::graphql) fn marked(event: StoredEvent) -> Self {
+        Self::placed(event, EventCursor::marked())
+    }
+
+    /// A notice for many readers: only their position, or that it had to be given up. `now` is when it is given.
+    pub(in crate::graphql) fn notice(project: ProjectId, now: DateTime<Utc>, resync: Option<&'static str>) -> Self {
+        let notice = Notice { project, cursor: EventCursor::marked(), at: now };
+        match resync {
+            None => Self::CursorMoved(CursorMoved(notice)),
+            Some(reason) => Self::ResyncRequired(ResyncRequired { notice, reason }),
+        }
+    }
+
+    fn placed(event: StoredEvent, cursor: EventCursor) -> Self {
+        let (task, event_type) = (event.task, event.event_type);
+        let position = Placed { event, cursor };
+        let Some(task) = task else { return Self::ProjectEvent(ProjectEvent(position)) };
+        match event_type {
             words::EventType::SessionChanged => Self::SessionEvent(SessionEvent { position, task }),
             words::EventType::ReviewRecorded => Self::ReviewEvent(ReviewEvent { position, task }),
             words::EventType::ConflictRaised | words::EventType::ConflictResolved => {
@@ -94,13 +103,17 @@ pub(in crate::graphql) struct EventPage {
 impl EventPage {
     pub(in crate::graphql) fn new(project: ProjectId, now: DateTime<Utc>, replay: Replay) -> Self {
         let Replay { resync, events, cursor, has_more } = replay;
-        let resync = resync.map(|reason| Event::told(project, now, Told::Resync { reason, cursor: cursor.clone() }));
-        let nodes = resync.into_iter().chain(events.into_iter().map(Event::from)).collect();
-        Self { nodes, cursor: EventCursor::from(&cursor), has_more }
+        let cursor = EventCursor::from(&cursor);
+        let resync = resync.map(|reason| {
+            let notice = Notice { project, cursor: cursor.clone(), at: now };
+            Event::ResyncRequired(ResyncRequired { notice, reason })
+        });
+        let events = events.into_iter().map(|Position { event, cursor }| Event::placed(event, (&cursor).into()));
+        Self { nodes: resync.into_iter().chain(events).collect(), cursor, has_more }
     }
 }
 
-fn event_id(position: &Position) -> ID {
+fn event_id(position: &Placed) -> ID {
     let event = &position.event;
     EventId { project: event.project, stream: event.stream, position: event.position }.to_string().into()
 }
@@ -110,18 +123,18 @@ fn state(payload: &Value, key: &str) -> Option<TaskState> {
     Some(state.into())
 }
 
-fn why(position: &Position) -> Option<&str> {
+fn why(position: &Placed) -> Option<&str> {
     position.event.payload.get("reason")?.as_str()
 }
 
-fn slot(position: &Position) -> i32 {
+fn slot(position: &Placed) -> i32 {
     let number = position.event.payload.get("slot").and_then(Value::as_i64);
     number.and_then(|number| i32::try_from(number).ok()).unwrap_or_default()
 }
 
 /// Something happened to a task.
 pub(in crate::graphql) struct TaskEvent {
-    position: Position,
+    position: Placed,
     task: TaskId,
 }
 
@@ -140,7 +153,7 @@ impl TaskEvent {
 
     /// Your position after it.
     pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
-        EventCursor::from(&self.position.cursor)
+        self.position.cursor.clone()
     }
 
     /// When it happened.
@@ -186,7 +199,7 @@ impl TaskEvent {
 
 /// Somebody began, or ended, their turn on a slot.
 pub(in crate::graphql) struct SessionEvent {
-    position: Position,
+    position: Placed,
     task: TaskId,
 }
 
@@ -205,7 +218,7 @@ impl SessionEvent {
 
     /// Your position after it.
     pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
-        EventCursor::from(&self.position.cursor)
+        self.position.cursor.clone()
     }
 
     /// When it happened.
@@ -246,7 +259,7 @@ impl SessionEvent {
 
 /// A verdict was given.
 pub(in crate::graphql) struct ReviewEvent {
-    position: Position,
+    position: Placed,
     task: TaskId,
 }
 
@@ -265,7 +278,7 @@ impl ReviewEvent {
 
     /// Your position after it.
     pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
-        EventCursor::from(&self.position.cursor)
+        self.position.cursor.clone()
     }
 
     /// When it happened.
@@ -297,7 +310,7 @@ impl ReviewEvent {
 
 /// An annotation has a new revision.
 pub(in crate::graphql) struct AnnotationEvent {
-    position: Position,
+    position: Placed,
     task: TaskId,
 }
 
@@ -316,7 +329,7 @@ impl AnnotationEvent {
 
     /// Your position after it.
     pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
-        EventCursor::from(&self.position.cursor)
+        self.position.cursor.clone()
     }
 
     /// When it happened.
@@ -357,7 +370,7 @@ impl AnnotationEvent {
 
 /// An edit was kept beside the current state, a later one of its author took its place, or a person decided.
 pub(in crate::graphql) struct ConflictEvent {
-    position: Position,
+    position: Placed,
     task: TaskId,
 }
 
@@ -376,7 +389,7 @@ impl ConflictEvent {
 
     /// Your position after it.
     pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
-        EventCursor::from(&self.position.cursor)
+        self.position.cursor.clone()
     }
 
     /// When it happened.
@@ -407,7 +420,7 @@ impl ConflictEvent {
 }
 
 /// Something happened to the project itself: settings, members, template.
-pub(in crate::graphql) struct ProjectEvent(Position);
+pub(in crate::graphql) struct ProjectEvent(Placed);
 
 #[Object]
 impl ProjectEvent {
@@ -424,7 +437,7 @@ impl ProjectEvent {
 
     /// Your position after it.
     pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
-        EventCursor::from(&self.0.cursor)
+        self.0.cursor.clone()
     }
 
     /// When it happened.
@@ -451,13 +464,13 @@ impl ProjectEvent {
 /// What is not a stored event but says something about a reader's position; its id is made of the position.
 struct Notice {
     project: ProjectId,
-    cursor: Cursor,
+    cursor: EventCursor,
     at: DateTime<Utc>,
 }
 
 impl Notice {
     fn id(&self) -> ID {
-        format!("cur_{}", self.cursor).into()
+        format!("cur_{}", self.cursor.as_str()).into()
     }
 }
 
@@ -479,7 +492,7 @@ impl CursorMoved {
 
     /// Your position.
     pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
-        EventCursor::from(&self.0.cursor)
+        self.0.cursor.clone()
     }
 
     /// When.
@@ -514,7 +527,7 @@ impl ResyncRequired {
 
     /// The position to go on from.
     pub(in crate::graphql) async fn cursor(&self) -> EventCursor {
-        EventCursor::from(&self.notice.cursor)
+        self.notice.cursor.clone()
     }
 
     /// When.

@@ -10,6 +10,7 @@ use crate::{
     graphql::{
         context::Ctx,
         error::ApiError,
+        live::of_viewer,
         loader::{
             AssetsOfProject, Children, CountersOf, CurrentTemplate, JobsOfProject, MembersOfProject, RoleIn, StatsOf,
             TemplatesOfProject,
@@ -74,6 +75,7 @@ impl Project {
     }
 
     /// Your own role; null for an admin who is no member.
+    #[graphql(directive = of_viewer::apply())]
     async fn viewer_role(&self, ctx: &Context<'_>) -> Result<Option<Role>, ApiError> {
         Ok(ctx.loaders().find(RoleIn(self.0.id)).await?.map(Role::from))
     }
@@ -136,6 +138,7 @@ impl Project {
     }
 
     /// Its imports and exports, oldest first; managers.
+    #[graphql(directive = of_viewer::apply())]
     async fn jobs(
         &self,
         ctx: &Context<'_>,

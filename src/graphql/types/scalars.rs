@@ -4,6 +4,7 @@ use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value
 
 use crate::{
     domain::{cursor::EventCursor as Cursor, version_vector::VersionVector as Vector},
+    graphql::live,
     service::ServiceError,
 };
 
@@ -36,6 +37,18 @@ impl EventCursor {
     /// Reads the position that stands at `field`: here and not as a scalar, so that the error names the field.
     pub(in crate::graphql) fn parse_at(&self, field: &str) -> Result<Cursor, ServiceError> {
         self.0.parse().map_err(|error| ServiceError::invalid(field, error))
+    }
+}
+
+impl EventCursor {
+    /// The mark in the place of each reader's own.
+    pub(in crate::graphql) fn marked() -> Self {
+        Self(live::mark().to_owned())
+    }
+
+    /// Its text.
+    pub(in crate::graphql) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     graphql::{
         context::Ctx,
         error::ApiError,
+        live::of_viewer,
         loader::EmailOf,
         types::{session::LabelingSession, words::Role},
     },
@@ -45,6 +46,7 @@ impl User {
     }
 
     /// The address: seen by oneself, by managers of a project the person is in, and by admins.
+    #[graphql(directive = of_viewer::apply())]
     async fn email(&self, ctx: &Context<'_>) -> Result<Option<&str>, ApiError> {
         let visible = ctx.is_oneself(self.0.id)
             || ctx.viewer()?.user.admin
@@ -64,6 +66,7 @@ impl User {
 
     /// Your labeling sessions whose lease or review runs, oldest first: what a reloaded screen goes on with. Only oneself
     /// sees one's own; at most 200.
+    #[graphql(directive = of_viewer::apply())]
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<LabelingSession>, ApiError> {
         if !ctx.is_oneself(self.0.id) {
             return Ok(Vec::new());
@@ -73,6 +76,7 @@ impl User {
     }
 
     /// Live access tokens, oldest first; only oneself sees one's own.
+    #[graphql(directive = of_viewer::apply())]
     async fn access_tokens(&self, ctx: &Context<'_>) -> Result<Vec<AccessToken>, ApiError> {
         if !ctx.is_oneself(self.0.id) {
             return Ok(Vec::new());

@@ -6,7 +6,7 @@ mod websocket;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use async_graphql::{Response as GraphqlResponse, ServerError, Value};
+use async_graphql::Response as GraphqlResponse;
 use axum::{
     body::{Body, Bytes},
     extract::{ConnectInfo, State},
@@ -70,16 +70,7 @@ async fn respond(
     }
     let caller = Caller { viewer, address: address.ip().to_string() };
     let response = server.api.execute(caller, request).await;
-    count(server, &response.errors);
     write(&response, media_type)
-}
-
-fn count(server: &Server, errors: &[ServerError]) {
-    for error in errors {
-        if let Some(Value::String(code)) = error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
-            server.metrics().graphql_errors.with_label_values(&[code]).inc();
-        }
-    }
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, HttpError> {

@@ -1,29 +1,32 @@
-//! One socket from its first message to its close. One task does it all: it reads, runs the operations and writes, and
-//! runs none of them further while the other end does not read what it got.
+//! One socket from its first message to its close. One task does it all: it reads, begins and ends operations, and writes
+//! what they have to say. It reads nothing more while the other end does not read what it got.
 
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use async_graphql::Request;
-use axum::{
-    body::Bytes,
-    extract::ws::{Message, WebSocket},
-};
-use futures::{
-    StreamExt,
-    future::ready,
-    stream::{self, AbortHandle, BoxStream, SelectAll},
-};
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at},
+    time::{Instant, Sleep, sleep_until, timeout, timeout_at},
 };
+use tungstenite::Message;
 
 use crate::{
     domain::limits,
-    graphql::Answer,
-    http::graphql::websocket::message::{ClientMessage, Closing, ServerMessage},
-    service::ServiceError,
+    graphql::{Closed, Operation, Outbox, Parcel, Part},
+    http::graphql::websocket::{
+        message::{ClientMessage, Closing, ServerMessage},
+        wire::Wire,
+    },
+    service::attendance::Leave,
 };
 
 /// What a conversation is about.
@@ -31,11 +34,15 @@ pub(super) trait Engine: Sync {
     /// Whoever introduced themselves.
     type Session: Send + Sync;
 
-    /// Lets somebody in by what their first message holds.
-    fn open(&self, payload: Value) -> impl Future<Output = Result<Self::Session, Closing>> + Send;
+    /// Lets somebody in by what their first message holds. What is said to them comes by `outbox`.
+    fn open(&self, payload: Value, outbox: &Arc<Outbox>)
+    -> impl Future<Output = Result<Self::Session, Closing>> + Send;
 
-    /// Runs an operation. After [`Answer::Failed`] nothing is asked of the stream.
-    fn run(&self, session: &Self::Session, request: Request) -> BoxStream<'static, Answer>;
+    /// Begins an operation.
+    fn begin(&self, session: &Self::Session, request: Request, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation>;
+
+    /// Says that an operation is refused: too many run.
+    fn refuse(&self, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation>;
 }
 
 /// The limits of a conversation.
@@ -48,6 +55,7 @@ pub(super) struct Bounds {
     close_time: Duration,
     message_bytes: usize,
     operations: usize,
+    queue_bytes: usize,
 }
 
 impl Default for Bounds {
@@ -60,88 +68,185 @@ impl Default for Bounds {
             close_time: limits::SOCKET_CLOSE_TIME,
             message_bytes: limits::SOCKET_MESSAGE_BYTES,
             operations: limits::SOCKET_OPERATIONS,
+            queue_bytes: limits::SOCKET_QUEUE_BYTES,
         }
     }
 }
 
+impl Bounds {
+    /// The largest message that is read, larger than we take, so that we can say why we do not.
+    pub(super) fn read_bytes(&self) -> usize {
+        2 * self.message_bytes
+    }
+}
+
 /// Talks until one end closes the socket or `stop` turns true.
-pub(super) async fn converse<E: Engine>(socket: WebSocket, engine: &E, bounds: Bounds, stop: watch::Receiver<bool>) {
+pub(super) async fn converse<E: Engine>(wire: Wire, engine: E, bounds: Bounds, mut stop: watch::Receiver<bool>) {
+    let now = Instant::now();
     let mut conversation = Conversation {
-        socket,
+        wire,
         engine,
         bounds,
-        stop,
-        init_by: Instant::now() + bounds.init_time,
+        init_by: now + bounds.init_time,
+        heard_at: now,
+        ping_at: now + bounds.ping,
+        blocked_since: None,
+        timer: Box::pin(sleep_until(now + bounds.ping.min(bounds.init_time))),
         session: None,
-        running: HashMap::new(),
-        answers: SelectAll::new(),
+        running: Vec::new(),
+        outbox: Outbox::new(bounds.queue_bytes),
     };
-    let closing = match conversation.talk().await {
-        Err(closing) => closing,
-        Ok(never) => match never {},
+    let closing = {
+        // An error means that the sender is gone, which is a reason to stop as well.
+        let stopped = stop.wait_for(|stop| *stop);
+        tokio::pin!(stopped);
+        tokio::select! {
+            biased;
+            talked = conversation.talk() => match talked {
+                Err(closing) => closing,
+                Ok(never) => match never {},
+            },
+            _ = stopped => Closing::GoingAway,
+        }
     };
     tracing::debug!(?closing, "socket closed");
     conversation.close(&closing).await;
 }
 
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a reason to stop as well.
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// What talking ends with: only ever a reason to close.
-type Talked = Result<std::convert::Infallible, Closing>;
-
-/// An operation's id with a part of its answer; none: it has ended.
-type Part = (String, Option<Answer>);
-
-struct Conversation<'e, E: Engine> {
-    socket: WebSocket,
-    engine: &'e E,
+struct Conversation<E: Engine> {
+    wire: Wire,
+    engine: E,
     bounds: Bounds,
-    stop: watch::Receiver<bool>,
     init_by: Instant,
+    /// When the other end last gave a sign of life.
+    heard_at: Instant,
+    ping_at: Instant,
+    /// Since when the other end has not read what it got.
+    blocked_since: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
     session: Option<E::Session>,
-    /// The operations that run, by id.
-    running: HashMap<String, AbortHandle>,
-    answers: SelectAll<BoxStream<'static, Part>>,
+    /// The operations that run.
+    running: Vec<Arc<Operation>>,
+    outbox: Arc<Outbox>,
 }
 
-impl<E: Engine> Conversation<'_, E> {
-    async fn talk(&mut self) -> Talked {
-        let mut heard_at = Instant::now();
-        let mut pings = interval_at(heard_at + self.bounds.ping, self.bounds.ping);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+impl<E: Engine> Conversation<E> {
+    async fn talk(&mut self) -> Result<Infallible, Closing> {
         loop {
-            tokio::select! {
-                () = stopped(&mut self.stop) => return Err(Closing::GoingAway),
-                () = sleep_until(self.init_by), if self.session.is_none() => return Err(Closing::InitTimeout),
-                message = self.socket.recv() => {
-                    heard_at = Instant::now();
-                    self.hear(message).await?;
-                }
-                Some((id, answer)) = self.answers.next(), if !self.answers.is_empty() => self.tell(&id, answer).await?,
-                _ = pings.tick() => {
-                    if heard_at.elapsed() >= self.bounds.silence {
-                        return Err(Closing::Gone);
+            let message = poll_fn(|context| self.poll_message(context)).await?;
+            // Boxed: letting somebody in takes much room, and only once.
+            Box::pin(self.hear(message)).await?;
+        }
+    }
+
+    /// The next message of the other end. In between everything is done that time and operations ask for.
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Result<Message, Closing>> {
+        loop {
+            match self.wire.poll_flush(context) {
+                Poll::Ready(Ok(())) => self.blocked_since = None,
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Closing::Gone)),
+                Poll::Pending => {
+                    self.note_blocked();
+                    if let Some(closed) = self.outbox.closed() {
+                        return Poll::Ready(Err(closed.into()));
                     }
-                    self.send(Message::Ping(Bytes::new())).await?;
+                    match self.poll_timer(context) {
+                        Poll::Ready(Ok(())) => continue,
+                        Poll::Ready(Err(closing)) => return Poll::Ready(Err(closing)),
+                        Poll::Pending => return self.poll_closed(context),
+                    }
                 }
+            }
+            match self.outbox.poll_take(context) {
+                Poll::Ready(Ok(parcels)) => {
+                    parcels.into_iter().for_each(|parcel| self.write(parcel));
+                    continue;
+                }
+                Poll::Ready(Err(closed)) => return Poll::Ready(Err(closed.into())),
+                Poll::Pending => {}
+            }
+            match self.wire.poll_read(context) {
+                Poll::Ready(Ok(message)) => {
+                    self.heard_at = Instant::now();
+                    return Poll::Ready(Ok(message));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broken(&error))),
+                // A pong may wait to be written.
+                Poll::Pending if !self.wire.is_flushed() => continue,
+                Poll::Pending => {}
+            }
+            match self.poll_timer(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(closing)) => return Poll::Ready(Err(closing)),
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
 
-    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), Closing> {
-        match message {
-            None | Some(Ok(Message::Close(_))) => Err(Closing::Gone),
-            Some(Err(error)) => {
-                tracing::debug!(%error, "a socket broke");
-                Err(Closing::Protocol)
+    /// While the other end does not read only the end of it all is waited for.
+    fn poll_closed(&self, context: &mut Context<'_>) -> Poll<Result<Message, Closing>> {
+        self.outbox.poll_closed(context).map(|closed| Err(closed.into()))
+    }
+
+    fn broken(&self, error: &tungstenite::Error) -> Closing {
+        use tungstenite::Error;
+        tracing::debug!(%error, "a socket broke");
+        match error {
+            Error::ConnectionClosed | Error::AlreadyClosed | Error::Io(_) => Closing::Gone,
+            _ => Closing::Protocol,
+        }
+    }
+
+    fn note_blocked(&mut self) {
+        if self.blocked_since.is_none() {
+            let now = Instant::now();
+            self.blocked_since = Some(now);
+            let by = now + self.bounds.send_time;
+            if by < self.timer.deadline() {
+                self.timer.as_mut().reset(by);
             }
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
-            Some(Ok(Message::Binary(_))) => Err(Closing::BadRequest("messages are text".to_owned())),
-            Some(Ok(Message::Text(text))) if text.len() > self.message_bytes() => Err(Closing::TooBig),
-            Some(Ok(Message::Text(text))) => self.act(ClientMessage::parse(&text)?).await,
+        }
+    }
+
+    /// Does what is due; ready when something was.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Closing>> {
+        if self.timer.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        let now = Instant::now();
+        if self.session.is_none() && now >= self.init_by {
+            return Poll::Ready(Err(Closing::InitTimeout));
+        }
+        if self.blocked_since.is_some_and(|since| now >= since + self.bounds.send_time) {
+            return Poll::Ready(Err(Closing::TooSlow));
+        }
+        if now >= self.ping_at {
+            if now >= self.heard_at + self.bounds.silence {
+                return Poll::Ready(Err(Closing::Gone));
+            }
+            self.ping_at = now + self.bounds.ping;
+            if self.blocked_since.is_none() {
+                self.wire.ping();
+            }
+        }
+        let mut next = self.ping_at;
+        if self.session.is_none() {
+            next = next.min(self.init_by);
+        }
+        if let Some(since) = self.blocked_since {
+            next = next.min(since + self.bounds.send_time);
+        }
+        self.timer.as_mut().reset(next);
+        Poll::Ready(Ok(()))
+    }
+
+    async fn hear(&mut self, message: Message) -> Result<(), Closing> {
+        match message {
+            Message::Close(_) => Err(Closing::Gone),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
+            Message::Binary(_) => Err(Closing::BadRequest("messages are text".to_owned())),
+            Message::Text(text) if text.len() > self.message_bytes() => Err(Closing::TooBig),
+            Message::Text(text) => self.act(ClientMessage::parse(&text)?).await,
         }
     }
 
@@ -152,112 +257,117 @@ impl<E: Engine> Conversation<'_, E> {
 
     async fn act(&mut self, message: ClientMessage) -> Result<(), Closing> {
         match message {
-            ClientMessage::ConnectionInit(_) if self.session.is_some() => Err(Closing::TooManyInits),
+            ClientMessage::ConnectionInit(_) if self.session.is_some() => return Err(Closing::TooManyInits),
             ClientMessage::ConnectionInit(payload) => {
-                let opened = timeout_at(self.init_by, self.engine.open(payload)).await;
+                let opened = timeout_at(self.init_by, self.engine.open(payload, &self.outbox)).await;
                 self.session = Some(opened.map_err(|_| Closing::InitTimeout)??);
-                self.say(&ServerMessage::ConnectionAck).await
+                self.say(&ServerMessage::ConnectionAck);
             }
-            ClientMessage::Ping(payload) => self.say(&ServerMessage::Pong { payload }).await,
-            ClientMessage::Pong => Ok(()),
+            ClientMessage::Ping(payload) => self.say(&ServerMessage::Pong { payload }),
+            ClientMessage::Pong => {}
             ClientMessage::Subscribe { id, request } => {
                 let Some(session) = &self.session else { return Err(Closing::Unauthorized) };
-                if self.running.contains_key(&id) {
+                if self.running.iter().any(|operation| operation.id() == id) {
                     return Err(Closing::Duplicate(id));
                 }
-                if self.running.len() >= self.bounds.operations {
-                    let error = ServiceError::limit("id", self.bounds.operations, "operations run on a socket at once");
-                    return self.tell(&id, Some(Answer::failed(error))).await;
-                }
-                let answers = self.engine.run(session, *request);
-                self.begin(id, answers);
-                Ok(())
+                let operation = if self.running.len() >= self.bounds.operations {
+                    self.engine.refuse(&self.outbox, &id)
+                } else {
+                    self.engine.begin(session, *request, &self.outbox, &id)
+                };
+                self.running.push(operation);
             }
             ClientMessage::Complete(id) => {
-                self.end(&id);
-                Ok(())
+                if let Some(at) = self.running.iter().position(|operation| operation.id() == id) {
+                    self.running.swap_remove(at).end();
+                }
             }
         }
+        Ok(())
     }
 
-    fn begin(&mut self, id: String, answers: BoxStream<'static, Answer>) {
-        let name = id.clone();
-        let parts = answers.map(Some).chain(stream::once(ready(None))).map(move |part| (name.clone(), part));
-        let (parts, handle) = stream::abortable(parts);
-        self.running.insert(id, handle);
-        self.answers.push(parts.boxed());
-    }
-
-    /// Ends an operation: nothing more comes of it, and its id is free.
-    fn end(&mut self, id: &str) {
-        if let Some(handle) = self.running.remove(id) {
-            handle.abort();
+    /// Puts a part of an operation in the queue, unless that was told to end.
+    fn write(&mut self, parcel: Parcel) {
+        let Parcel { operation, part } = parcel;
+        if operation.has_ended() {
+            return;
         }
-    }
-
-    async fn tell(&mut self, id: &str, answer: Option<Answer>) -> Result<(), Closing> {
-        match answer {
-            Some(Answer::Next(response)) => self.say(&ServerMessage::Next { id, payload: &response }).await,
-            Some(Answer::Failed(errors)) => {
-                self.end(id);
-                self.say(&ServerMessage::Error { id, payload: &errors }).await
+        let (kind, payload) = match part {
+            Part::Next(json) => ("next", Some(json)),
+            Part::Failed(json) => ("error", Some(json)),
+            Part::Complete => ("complete", None),
+        };
+        if kind != "next" {
+            operation.end();
+            self.running.retain(|running| !Arc::ptr_eq(running, &operation));
+        }
+        let mut head = format!(r#"{{"id":{},"type":"{kind}""#, Value::from(operation.id()));
+        match payload {
+            Some(payload) => {
+                head.push_str(r#","payload":"#);
+                self.wire.queue(head.as_bytes(), payload, b"}");
             }
-            None => {
-                self.end(id);
-                self.say(&ServerMessage::Complete { id }).await
-            }
+            None => self.wire.queue(head.as_bytes(), Bytes::new(), b"}"),
         }
     }
 
-    async fn say(&mut self, message: &ServerMessage<'_>) -> Result<(), Closing> {
-        let text = serde_json::to_string(message).map_err(|error| {
-            tracing::error!(%error, "cannot write a message");
-            Closing::Fault
-        })?;
-        self.send(Message::Text(text.into())).await
-    }
-
-    /// Waits for the other end to take a message, which holds up everything else on this socket.
-    async fn send(&mut self, message: Message) -> Result<(), Closing> {
-        tokio::select! {
-            sent = timeout(self.bounds.send_time, self.socket.send(message)) => match sent {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) | Err(_) => Err(Closing::Gone),
-            },
-            () = stopped(&mut self.stop) => Err(Closing::GoingAway),
-        }
+    fn say(&mut self, message: &ServerMessage) {
+        self.wire.queue(message.to_string().as_bytes(), Bytes::new(), b"");
     }
 
     /// Says why, and waits for the other end to have heard it: a socket dropped with bytes unread would be reset.
     async fn close(mut self, closing: &Closing) {
         // Operations end with the conversation, not after the farewell.
-        self.answers.clear();
-        let socket = &mut self.socket;
-        let farewell = async {
-            if let Some(frame) = closing.frame() {
-                socket.send(Message::Close(Some(frame))).await?;
+        self.running.iter().for_each(|operation| operation.end());
+        self.outbox.close(Closed::Leave(Leave::CredentialEnded));
+        let Some(frame) = closing.frame() else { return };
+        let wire = &mut self.wire;
+        wire.close(frame);
+        let farewell = poll_fn(|context| {
+            loop {
+                if let Poll::Ready(Err(_)) = wire.poll_flush(context) {
+                    return Poll::Ready(());
+                }
+                match wire.poll_read(context) {
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
             }
-            while let Some(message) = socket.recv().await {
-                message?;
-            }
-            Ok::<(), axum::Error>(())
-        };
+        });
         // Whoever does not answer is left.
         let _ = timeout(self.bounds.close_time, farewell).await;
     }
 }
 
+impl<E: Engine> Drop for Conversation<E> {
+    fn drop(&mut self) {
+        self.running.iter().for_each(|operation| operation.end());
+    }
+}
+
+impl From<Closed> for Closing {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::TooSlow => Self::TooSlow,
+            Closed::Leave(Leave::CredentialEnded) => Self::Forbidden,
+            Closed::Leave(Leave::RightsChanged) => Self::RightsChanged,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{net::SocketAddr, sync::Arc};
+    use std::net::SocketAddr;
 
-    use async_graphql::Response;
-    use axum::{Router, extract::WebSocketUpgrade, routing::get};
-    use futures::SinkExt;
+    use futures::{SinkExt, StreamExt};
     use serde_json::json;
-    use tokio::{net::TcpStream, sync::mpsc};
+    use tokio::{
+        net::{TcpListener, TcpStream},
+        sync::mpsc,
+    };
     use tokio_tungstenite::{
-        MaybeTlsStream, WebSocketStream, connect_async,
+        MaybeTlsStream, WebSocketStream, accept_async, connect_async,
         tungstenite::{Error, Message as Frame},
     };
 
@@ -269,19 +379,36 @@ mod tests {
 
     type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-    /// Lets everybody in, and answers without an end.
-    struct Chatter;
+    /// Lets everybody in, and answers without an end when it waits for room, else with far too much.
+    #[derive(Clone, Copy)]
+    struct Chatter {
+        waits: bool,
+    }
 
     impl Engine for Chatter {
         type Session = ();
 
-        async fn open(&self, _: Value) -> Result<(), Closing> {
+        async fn open(&self, _: Value, _: &Arc<Outbox>) -> Result<(), Closing> {
             Ok(())
         }
 
-        fn run(&self, (): &(), _: Request) -> BoxStream<'static, Answer> {
-            let text = "x".repeat(100_000);
-            stream::repeat_with(move || Answer::Next(Response::new(text.clone()))).boxed()
+        fn begin(&self, (): &(), _: Request, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation> {
+            let operation = Operation::new(id, outbox.clone());
+            let (chatting, waits) = (operation.clone(), self.waits);
+            tokio::spawn(async move {
+                let part = Part::Next(json!("x".repeat(100_000)).to_string().into());
+                if !waits {
+                    (0..100).for_each(|_| chatting.tell(part.clone()));
+                }
+                while waits && !chatting.has_ended() {
+                    chatting.send(part.clone()).await;
+                }
+            });
+            operation
+        }
+
+        fn refuse(&self, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation> {
+            Operation::new(id, outbox.clone())
         }
     }
 
@@ -290,22 +417,28 @@ mod tests {
     }
 
     /// Opens a socket to a server with these bounds; the receiver hears when its conversation has ended.
-    async fn socket(bounds: Bounds) -> (Client, mpsc::Receiver<()>) {
+    async fn socket(bounds: Bounds, engine: Chatter) -> (Client, mpsc::Receiver<()>) {
         let (ended, ends) = mpsc::channel(1);
-        // Never stopped.
-        let (stop, stopped) = watch::channel(false);
-        let stop = Arc::new(stop);
-        let serve = get(async move |upgrade: WebSocketUpgrade| {
-            upgrade.on_upgrade(async move |socket| {
-                converse(socket, &Chatter, bounds, stopped).await;
-                drop(stop);
-                ended.send(()).await.unwrap();
-            })
-        });
-        let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let url = format!("ws://{}/", listener.local_addr().unwrap());
-        tokio::spawn(axum::serve(listener, Router::new().route("/", serve)).into_future());
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let stream = accept_async(stream).await.unwrap().into_inner();
+            // Never stopped.
+            let (_stop, stopped) = watch::channel(false);
+            let wire = Wire::new(stream, Bytes::new(), bounds.read_bytes());
+            converse(wire, engine, bounds, stopped).await;
+            ended.send(()).await.unwrap();
+        });
         (connect_async(url).await.unwrap().0, ends)
+    }
+
+    async fn chatting(bounds: Bounds, engine: Chatter) -> (Client, mpsc::Receiver<()>) {
+        let (mut client, ended) = socket(bounds, engine).await;
+        client.send(Frame::text(json!({ "type": "connection_init" }).to_string())).await.unwrap();
+        let subscribe = json!({ "type": "subscribe", "id": "1", "payload": { "query": "{ a }" } });
+        client.send(Frame::text(subscribe.to_string())).await.unwrap();
+        (client, ended)
     }
 
     async fn frame(client: &mut Client) -> Option<Result<Frame, Error>> {
@@ -318,7 +451,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_does_not_introduce_themselves_is_left() {
-        let (mut client, ended) = socket(Bounds { init_time: SOON, ..bounds() }).await;
+        let (mut client, ended) = socket(Bounds { init_time: SOON, ..bounds() }, Chatter { waits: true }).await;
         let Some(Ok(Frame::Close(Some(close)))) = frame(&mut client).await else { panic!("the server closes") };
         assert_eq!((u16::from(close.code), close.reason.as_str()), (4408, "Connection initialisation timeout"));
         ends(ended).await;
@@ -327,7 +460,7 @@ mod tests {
     #[tokio::test]
     async fn who_answers_no_ping_is_left() {
         let bounds = Bounds { ping: SOON / 2, silence: 8 * SOON, ..bounds() };
-        let (mut client, mut ended) = socket(bounds).await;
+        let (mut client, mut ended) = socket(bounds, Chatter { waits: true }).await;
         // Reading answers pings, for longer than one may be silent.
         for _ in 0..20 {
             assert!(matches!(frame(&mut client).await, Some(Ok(Frame::Ping(_)))));
@@ -339,13 +472,25 @@ mod tests {
 
     #[tokio::test]
     async fn who_does_not_read_is_left() {
-        let (mut client, ended) = socket(Bounds { send_time: SOON, ..bounds() }).await;
-        client.send(Frame::text(json!({ "type": "connection_init" }).to_string())).await.unwrap();
-        let subscribe = json!({ "type": "subscribe", "id": "1", "payload": { "query": "{ a }" } });
-        client.send(Frame::text(subscribe.to_string())).await.unwrap();
+        let bounds = Bounds { send_time: SOON, ..bounds() };
+        let (mut client, ended) = chatting(bounds, Chatter { waits: true }).await;
         for _ in 0..10 {
             assert!(matches!(frame(&mut client).await, Some(Ok(Frame::Text(_)))));
         }
+        ends(ended).await;
+    }
+
+    #[tokio::test]
+    async fn who_reads_too_slowly_is_told_to_come_again() {
+        let (mut client, ended) = chatting(bounds(), Chatter { waits: false }).await;
+        let close = loop {
+            match frame(&mut client).await {
+                Some(Ok(Frame::Text(text))) => drop(serde_json::from_str::<Value>(&text).unwrap()),
+                Some(Ok(Frame::Close(Some(close)))) => break close,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(u16::from(close.code), 1013, "{}", close.reason);
         ends(ended).await;
     }
 }

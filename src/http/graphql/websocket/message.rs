@@ -1,9 +1,10 @@
 //! The messages of graphql-transport-ws, and the reasons to close a socket.
 
-use async_graphql::{Request, Response, ServerError};
-use axum::extract::ws::{CloseFrame, Utf8Bytes};
-use serde::Serialize;
+use std::fmt;
+
+use async_graphql::Request;
 use serde_json::{Map, Value};
+use tungstenite::{Utf8Bytes, protocol::CloseFrame};
 
 use crate::{domain::limits, http::graphql::request};
 
@@ -73,23 +74,26 @@ fn id(message: &mut Map<String, Value>) -> Result<String, String> {
     }
 }
 
-/// What the server says.
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum ServerMessage<'a> {
+/// What the server says by itself, beside the parts of operations.
+#[derive(Debug)]
+pub(super) enum ServerMessage {
     /// You may go on.
     ConnectionAck,
     /// The answer to a ping, with what it held.
     Pong {
-        #[serde(skip_serializing_if = "Option::is_none")]
+        /// The same.
         payload: Option<Value>,
     },
-    /// A result.
-    Next { id: &'a str, payload: &'a Response },
-    /// The operation was refused or cannot go on; its last message.
-    Error { id: &'a str, payload: &'a [ServerError] },
-    /// The operation has ended; its last message.
-    Complete { id: &'a str },
+}
+
+impl fmt::Display for ServerMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConnectionAck => f.write_str(r#"{"type":"connection_ack"}"#),
+            Self::Pong { payload: None } => f.write_str(r#"{"type":"pong"}"#),
+            Self::Pong { payload: Some(payload) } => write!(f, r#"{{"type":"pong","payload":{payload}}}"#),
+        }
+    }
 }
 
 /// Why a socket is closed.
@@ -107,6 +111,10 @@ pub(super) enum Closing {
     Fault,
     /// Something the server needs is away.
     TryAgain,
+    /// The other end does not read fast enough.
+    TooSlow,
+    /// What was begun with other rights ends.
+    RightsChanged,
     /// A message is malformed; the text says how.
     BadRequest(String),
     /// An operation before it was said for whom.
@@ -131,6 +139,8 @@ impl Closing {
             Self::TooBig => (1009, "the message is too big"),
             Self::Fault => (1011, "internal error"),
             Self::TryAgain => (1013, "try again later"),
+            Self::TooSlow => (1013, "too slow; connect again, and go on from your last cursor"),
+            Self::RightsChanged => (1013, "your rights have changed; connect again"),
             Self::BadRequest(what) => (4400, what.as_str()),
             Self::Unauthorized => (4401, "Unauthorized"),
             Self::Forbidden => (4403, "Forbidden"),
@@ -146,7 +156,7 @@ impl Closing {
 const REASON_BYTES: usize = 123;
 
 fn frame(code: u16, reason: &str) -> CloseFrame {
-    CloseFrame { code, reason: Utf8Bytes::from(&reason[..reason.floor_char_boundary(REASON_BYTES)]) }
+    CloseFrame { code: code.into(), reason: Utf8Bytes::from(&reason[..reason.floor_char_boundary(REASON_BYTES)]) }
 }
 
 #[cfg(test)]

@@ -3,29 +3,31 @@
 
 mod conversation;
 mod message;
+mod wire;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{error::Error, net::SocketAddr, sync::Arc};
 
 use async_graphql::Request;
 use axum::{
     Extension,
-    extract::{ConnectInfo, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
-    http::{HeaderMap, StatusCode},
+    body::Body,
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
 use conversation::{Bounds, Engine, converse};
-use futures::{
-    StreamExt,
-    future::ready,
-    stream::{self, BoxStream},
-};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use message::Closing;
 use serde_json::Value;
+use tokio::net::TcpStream;
+use tungstenite::handshake::server as handshake;
+use wire::Wire;
 
 use crate::{
     domain::{limits, words::ErrorCode},
-    graphql::{Answer, Caller},
-    http::{Server, auth, error::HttpError, graphql::count, security, serve::Connection},
+    graphql::{Caller, Operation, Outbox},
+    http::{Server, auth, error::HttpError, security, serve::Connection},
     service::{ServiceError, Viewer, identity},
 };
 
@@ -37,11 +39,12 @@ pub(in crate::http) async fn connect(
     State(server): State<Arc<Server>>,
     ConnectInfo(address): ConnectInfo<SocketAddr>,
     Extension(connection): Extension<Connection>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    mut request: axum::extract::Request,
 ) -> Result<Response, HttpError> {
-    let upgrade = upgrade.map_err(|error| {
-        HttpError::new(error.status(), ErrorCode::BadUserInput, "open a WebSocket here; send requests to /graphql")
+    let mut response = handshake::create_response_with_body(&request, Body::empty).map_err(|_| {
+        let message = "open a WebSocket here; send requests to /graphql";
+        HttpError::new(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadUserInput, message)
+            .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
     })?;
     if !server.is_open() {
         return Err(ServiceError::Unavailable("the server is starting").into());
@@ -49,24 +52,39 @@ pub(in crate::http) async fn connect(
     if server.is_draining() {
         return Err(ServiceError::Unavailable("the server is stopping").into());
     }
-    let cookie = auth::cookie(&headers).map(str::to_owned);
+    let cookie = auth::cookie(request.headers()).map(str::to_owned);
     if cookie.is_some() {
-        must_come_from_a_known_site(&server, &headers)?;
+        must_come_from_a_known_site(&server, request.headers())?;
     }
-    let upgrade = upgrade
-        .protocols([PROTOCOL])
-        // Larger ones than we take, so that we can say why we do not.
-        .max_message_size(2 * limits::SOCKET_MESSAGE_BYTES)
-        .max_frame_size(2 * limits::SOCKET_MESSAGE_BYTES);
-    if upgrade.selected_protocol().is_none() {
+    if !speaks(request.headers()) {
         return Err(HttpError::bad_request(format!("Sec-WebSocket-Protocol: the protocol spoken here is {PROTOCOL}")));
     }
+    response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
+    let upgrade = hyper::upgrade::on(&mut request);
     let door = Door { server, address: address.ip().to_string(), cookie };
-    Ok(upgrade.on_upgrade(async move |socket| {
+    tokio::spawn(async move {
         let Connection { place, stop } = connection;
-        converse(socket, &door, Bounds::default(), stop).await;
+        let bounds = Bounds::default();
+        match take_over(upgrade, bounds).await {
+            Ok(wire) => converse(wire, door, bounds, stop).await,
+            Err(error) => tracing::debug!(%error, "a connection did not become a socket"),
+        }
         drop(place);
-    }))
+    });
+    Ok(response)
+}
+
+/// Whether the client speaks our protocol.
+fn speaks(headers: &HeaderMap) -> bool {
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    offered.flat_map(|line| line.split(',')).any(|protocol| protocol.trim() == PROTOCOL)
+}
+
+/// The connection itself: what HTTP kept of it is not needed any more.
+async fn take_over(upgrade: OnUpgrade, bounds: Bounds) -> Result<Wire, Box<dyn Error + Send + Sync>> {
+    let upgraded = upgrade.await?;
+    let parts = downcast::<TokioIo<TcpStream>>(upgraded).map_err(|_| "not a connection of this server")?;
+    Ok(Wire::new(parts.io.into_inner(), parts.read_buf, bounds.read_bytes()))
 }
 
 /// A browser sends its cookie along with a socket that a stranger's page opens, and lets that page read what comes back.
@@ -91,32 +109,33 @@ impl Engine for Door {
     type Session = Viewer;
 
     /// `payload` may hold the credential as `{"Authorization": "Bearer …"}`; it goes before the cookie.
-    async fn open(&self, payload: Value) -> Result<Viewer, Closing> {
+    async fn open(&self, payload: Value, outbox: &Arc<Outbox>) -> Result<Viewer, Closing> {
         let given = ["Authorization", "authorization"].into_iter().find_map(|name| payload.get(name));
         let secret = match given {
             Some(value) => auth::bearer(value.as_str().unwrap_or_default()).map_err(|_| Closing::Forbidden)?,
             None => self.cookie.as_deref().ok_or(Closing::Forbidden)?,
         };
-        identity::authenticate(&self.server.app, secret).await.map_err(|error| match error {
+        let app = self.server.app();
+        let viewer = identity::authenticate(app, secret).await.map_err(|error| match error {
             ServiceError::Unauthenticated(_) => Closing::Forbidden,
             ServiceError::Unavailable(_) => Closing::TryAgain,
             error => {
                 tracing::error!(%error, "cannot look up who opens a socket");
                 Closing::Fault
             }
-        })
+        })?;
+        let guest = Arc::downgrade(outbox);
+        app.attendance.enter(app, &viewer, guest);
+        Ok(viewer)
     }
 
-    /// Looks at the credential again: since the socket was opened it may have ended, or its user become another.
-    fn run(&self, viewer: &Viewer, request: Request) -> BoxStream<'static, Answer> {
-        let (server, viewer, address) = (self.server.clone(), viewer.clone(), self.address.clone());
-        let metered = server.clone();
-        let answers = async move {
-            match identity::again(&server.app, &viewer).await {
-                Ok(viewer) => server.api.execute_stream(Caller { viewer: Some(viewer), address }, request),
-                Err(error) => stream::once(ready(Answer::failed(error))).boxed(),
-            }
-        };
-        stream::once(answers).flatten().inspect(move |answer| count(&metered, answer.errors())).boxed()
+    fn begin(&self, viewer: &Viewer, request: Request, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation> {
+        let caller = Caller { viewer: Some(viewer.clone()), address: self.address.clone() };
+        self.server.api.begin(caller, request, outbox, id)
+    }
+
+    fn refuse(&self, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation> {
+        let error = ServiceError::limit("id", limits::SOCKET_OPERATIONS, "operations run on a socket at once");
+        self.server.api.refuse(error, outbox, id)
     }
 }

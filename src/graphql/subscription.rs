@@ -1,7 +1,13 @@
 //! Following.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use async_graphql::{Context, ID, Subscription};
-use futures::{StreamExt, stream::BoxStream};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use tokio::sync::mpsc;
 
 use crate::{
     domain::words,
@@ -10,11 +16,7 @@ use crate::{
         error::ApiError,
         types::{event::Event, job::Job, scalars::EventCursor, words::EventType},
     },
-    repo::Conn,
-    service::{
-        event::{self, Follow},
-        job,
-    },
+    service::{event::Follow, job},
 };
 
 /// Following, over the socket at `/graphql/ws` (graphql-transport-ws). A subscription has one field.
@@ -46,7 +48,7 @@ impl Subscription {
             types: types.map(|types| types.into_iter().map(Into::into).collect()),
             after: after.map(|cursor| cursor.parse_at("after")).transpose()?,
         };
-        follow(ctx, wanted).await
+        follow(ctx, wanted)
     }
 
     /// Conflicts of a project as they are raised and decided; `after` and the rest as with `taskEvents`. Codes: as of
@@ -59,7 +61,7 @@ impl Subscription {
     ) -> Result<BoxStream<'static, Result<Event, ApiError>>, ApiError> {
         let types = vec![words::EventType::ConflictRaised, words::EventType::ConflictResolved];
         let after = after.map(|cursor| cursor.parse_at("after")).transpose()?;
-        follow(ctx, Follow { project: id("projectId", &project_id)?, task: None, types: Some(types), after }).await
+        follow(ctx, Follow { project: id("projectId", &project_id)?, task: None, types: Some(types), after })
     }
 
     /// How a job stands, now and whenever that changes; completes once it has ended. Managers. Codes: `UNAUTHENTICATED`,
@@ -75,9 +77,53 @@ impl Subscription {
     }
 }
 
-async fn follow(ctx: &Context<'_>, wanted: Follow) -> Result<BoxStream<'static, Result<Event, ApiError>>, ApiError> {
-    let (app, viewer, project) = (ctx.shared_app(), ctx.viewer()?.clone(), wanted.project);
-    let told = event::follow(app.clone(), viewer, wanted).await?;
-    let event = move |told| Event::told(project, app.db.clock().process_now(), told);
-    Ok(told.map(move |told| Ok(event(told?))).boxed())
+/// What a subscription to events is executed for. First it is only asked what it wants; then, for all who want the same, it
+/// is told the events one by one.
+#[derive(Clone)]
+pub(super) struct Stage(Arc<Mutex<Part>>);
+
+enum Part {
+    Asked(Option<Follow>),
+    Told(Option<mpsc::Receiver<Event>>),
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Part::Asked(None))))
+    }
+}
+
+impl Stage {
+    /// It will be told these.
+    pub(super) fn told(events: mpsc::Receiver<Event>) -> Self {
+        Self(Arc::new(Mutex::new(Part::Told(Some(events)))))
+    }
+
+    /// What it wants, if it was one to events and was asked.
+    pub(super) fn wanted(&self) -> Option<Follow> {
+        match &mut *self.lock() {
+            Part::Asked(wanted) => wanted.take(),
+            Part::Told(_) => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Part> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn follow(ctx: &Context<'_>, wanted: Follow) -> Result<BoxStream<'static, Result<Event, ApiError>>, ApiError> {
+    match &mut *ctx.data_unchecked::<Stage>().lock() {
+        Part::Asked(asked) => {
+            *asked = Some(wanted);
+            Ok(stream::empty().boxed())
+        }
+        Part::Told(events) => {
+            let told = events.take().into_iter();
+            Ok(stream::iter(told)
+                .flat_map(|mut events| stream::poll_fn(move |cx| events.poll_recv(cx)))
+                .map(Ok)
+                .boxed())
+        }
+    }
 }

@@ -1,0 +1,402 @@
+//! Those who asked the same about a project's events and see the same: an event is executed once for all of them.
+//!
+//! A group has one way through the events, on the path that the project's feed has in this process. Whoever stands where
+//! the group stands can sit down in it; from then on they are told what it is told. It ends with its last member.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use moka::future::Cache;
+use tokio::sync::Notify;
+
+use crate::{
+    domain::{
+        ids::{ProjectId, UserId},
+        limits,
+    },
+    graphql::{
+        Api, error,
+        live::{
+            Operation, Part,
+            render::{Rendered, Renderer},
+            sharing::{Plan, Question},
+        },
+        types::event::Event,
+    },
+    live::{Feed, Filter, Next, Notices, Reader, Sight, Standing},
+    repo::{Conn, Scope, event::StoredEvent},
+    service::{
+        ServiceError, Viewer,
+        event::{self, Sees},
+        project,
+    },
+};
+
+/// Which group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) project: ProjectId,
+    pub(super) sees: Sees,
+    /// Whose own it is: of who sees not what others see, and of what depends on who asks.
+    pub(super) person: Option<UserId>,
+    pub(super) question: Question,
+}
+
+/// The groups of this process.
+pub(super) struct Groups {
+    alive: Arc<Mutex<HashMap<Key, Arc<Group>>>>,
+    /// What was executed lately, by group, event, and how much was known of the project then.
+    rendered: Cache<(u64, i32, i64, u64), Arc<Rendered>>,
+    names: AtomicU64,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        let weight = |_: &_, rendered: &Arc<Rendered>| u32::try_from(rendered.len() + 200).unwrap_or(u32::MAX);
+        let rendered = Cache::builder().max_capacity(limits::RENDERED_BYTES).weigher(weight);
+        Self {
+            alive: Arc::default(),
+            rendered: rendered.time_to_idle(Duration::from_secs(60)).build(),
+            names: AtomicU64::new(0),
+        }
+    }
+}
+
+/// One group.
+#[derive(Debug)]
+pub(super) struct Group {
+    name: u64,
+    pub(super) key: Key,
+    pub(super) filter: Filter,
+    feed: Arc<Feed>,
+    renderer: tokio::sync::Mutex<Renderer>,
+    hall: Mutex<Hall>,
+    /// The last member has left.
+    empty: Notify,
+    /// It is on the path again.
+    back: Notify,
+}
+
+/// Who is in a group, and where the group stands.
+#[derive(Debug)]
+struct Hall {
+    /// How many events of the path are behind it; none while it is so slow that it has left the path.
+    at: Option<u64>,
+    members: HashMap<u64, Member>,
+    /// Members and those who are on their way here.
+    seats: usize,
+    /// The last one has left: nobody may come any more.
+    ended: bool,
+    next_seat: u64,
+}
+
+#[derive(Debug)]
+struct Member {
+    operation: Arc<Operation>,
+    user: UserId,
+    /// How many events of the path they have seen.
+    seen: u64,
+}
+
+/// A place in a group, for somebody on their way and then in it.
+#[derive(Debug)]
+pub(super) struct Seat {
+    group: Arc<Group>,
+    number: u64,
+    alive: Arc<Mutex<HashMap<Key, Arc<Group>>>>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let member;
+        {
+            let mut alive = lock(&self.alive);
+            let mut hall = self.group.hall();
+            member = hall.members.remove(&self.number);
+            hall.seats -= 1;
+            if hall.seats == 0 && !hall.ended {
+                hall.ended = true;
+                alive.remove(&self.group.key);
+                self.group.empty.notify_one();
+            }
+        }
+        drop(member);
+    }
+}
+
+impl Seat {
+    pub(super) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Groups {
+    /// A seat in the group of that key, which begins with its first.
+    pub(super) fn seat(
+        &self,
+        api: &Api,
+        key: Key,
+        feed: &Arc<Feed>,
+        filter: &Filter,
+        plan: &Plan,
+        viewer: &Viewer,
+    ) -> Result<Seat, ServiceError> {
+        let mut alive = lock(&self.alive);
+        let group = match alive.get(&key) {
+            Some(group) => group.clone(),
+            None => {
+                let reader = Reader::at_present(feed.clone()).ok_or_else(|| project::no_project("projectId"))?;
+                let standing = feed.standing();
+                let (person, scope) = match key.person {
+                    Some(_) => (Some(viewer.clone()), viewer.scope()),
+                    None => (None, Scope::all_of(key.project)),
+                };
+                let group = Arc::new(Group {
+                    name: self.names.fetch_add(1, Ordering::Relaxed),
+                    filter: filter.clone(),
+                    feed: feed.clone(),
+                    renderer: tokio::sync::Mutex::new(Renderer::new(plan.clone(), person, scope)),
+                    hall: Mutex::new(Hall {
+                        at: reader.place(),
+                        members: HashMap::new(),
+                        seats: 0,
+                        ended: false,
+                        next_seat: 0,
+                    }),
+                    empty: Notify::new(),
+                    back: Notify::new(),
+                    key: key.clone(),
+                });
+                alive.insert(key, group.clone());
+                tokio::spawn(go_on(api.clone(), group.clone(), reader, standing));
+                group
+            }
+        };
+        let number = {
+            let mut hall = group.hall();
+            hall.seats += 1;
+            hall.next_seat += 1;
+            hall.next_seat
+        };
+        Ok(Seat { group, number, alive: self.alive.clone() })
+    }
+}
+
+impl Group {
+    fn hall(&self) -> MutexGuard<'_, Hall> {
+        lock(&self.hall)
+    }
+
+    /// Sits down, if the group is not further on; else the seat is given back, to go on reading.
+    pub(super) async fn enter(
+        &self,
+        seat: Seat,
+        operation: &Arc<Operation>,
+        user: UserId,
+        seen: u64,
+    ) -> Result<(), Seat> {
+        loop {
+            let back = self.back.notified();
+            tokio::pin!(back);
+            back.as_mut().enable();
+            {
+                let mut hall = self.hall();
+                match hall.at {
+                    Some(at) if seen < at => return Err(seat),
+                    Some(_) => {
+                        hall.members.insert(seat.number, Member { operation: operation.clone(), user, seen });
+                        break;
+                    }
+                    None => {}
+                }
+            }
+            back.await;
+        }
+        operation.sits(seat);
+        Ok(())
+    }
+
+    /// Whether an event is shown here.
+    pub(super) async fn shows(&self, api: &Api, event: &StoredEvent) -> Result<bool, ServiceError> {
+        if !self.filter.passes(event) {
+            return Ok(false);
+        }
+        let sight = match (self.key.sees, self.key.person) {
+            (Sees::Own, Some(user)) => event::own_sight(&api.app, user, &[event]).await?,
+            _ => Sight::All,
+        };
+        Ok(sight.shows(event))
+    }
+
+    /// Executes an event, or takes what was executed of it while the project was as it is now.
+    pub(super) async fn render(&self, api: &Api, event: &Arc<StoredEvent>) -> Result<Arc<Rendered>, ServiceError> {
+        let key = (self.name, event.stream, event.position, self.feed.end());
+        let execute = async {
+            let mut renderer = self.renderer.lock().await;
+            renderer.render(api, Event::marked(event.as_ref().clone())).await.map(Arc::new)
+        };
+        let rendered = api.live.groups.rendered.try_get_with(key, execute).await;
+        rendered.map_err(|error: Arc<ServiceError>| error::shared(&error))
+    }
+
+    /// Executes what is no event: a position, or that it had to be given up.
+    pub(super) async fn notice(&self, api: &Api, resync: Option<&'static str>) -> Result<Rendered, ServiceError> {
+        let notice = Event::notice(self.key.project, api.app.db.clock().process_now(), resync);
+        self.renderer.lock().await.render(api, notice).await
+    }
+
+    /// Moves to a place on the path, or off it, and tells those who have not seen it yet what happened there.
+    fn move_to(&self, place: Option<u64>, part: Option<&Part>) {
+        let mut hall = self.hall();
+        let mut left = Vec::new();
+        if let (Some(at), None) = (hall.at, place) {
+            // Where the others are going they would miss what is between.
+            left.extend(hall.members.values().filter(|member| member.seen > at).map(|member| member.operation.clone()));
+        }
+        if let Some(part) = part {
+            let is_news = |member: &&Member| place.is_none_or(|place| member.seen < place);
+            hall.members.values().filter(is_news).for_each(|member| member.operation.tell(part.clone()));
+        }
+        let is_back = hall.at.is_none() && place.is_some();
+        hall.at = place;
+        drop(hall);
+        left.iter().for_each(|operation| operation.give_up());
+        if is_back {
+            self.back.notify_waiters();
+        }
+    }
+
+    /// Tells those who are where it is something that is no event.
+    fn announce(&self, part: &Part) {
+        let hall = self.hall();
+        let is_here = |member: &&Member| hall.at.is_none_or(|at| member.seen <= at);
+        hall.members.values().filter(is_here).for_each(|member| member.operation.tell(part.clone()));
+    }
+
+    /// Looks at everybody's rights again; who has lost them is told so and nothing more.
+    async fn look_at_rights(&self, api: &Api) -> Result<(), ServiceError> {
+        let mut users: Vec<UserId> = self.hall().members.values().map(|member| member.user).collect();
+        users.sort_unstable();
+        users.dedup();
+        let seeing = event::who_sees(&api.app, self.key.project, &users).await?;
+        let mut gone = Vec::new();
+        {
+            let hall = self.hall();
+            for member in hall.members.values() {
+                match seeing.get(&member.user) {
+                    // Who came meanwhile was looked at then.
+                    None if !users.contains(&member.user) => {}
+                    Some(sees) if *sees == self.key.sees => {}
+                    sees => gone.push((member.operation.clone(), sees.is_some())),
+                }
+            }
+        }
+        for (operation, sees_otherwise) in gone {
+            if sees_otherwise {
+                // They begin anew with what they see now.
+                operation.begin_anew();
+            } else {
+                let error = error::of(project::no_project("projectId"));
+                operation.refuse(api, error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The way of a group through the events.
+async fn go_on(api: Api, group: Arc<Group>, reader: Reader, standing: Standing) {
+    let clock = api.app.db.clock();
+    let notices = Notices::new(clock.uptime());
+    let mut way = Way { api: &api, group: &group, reader, standing, notices, next: None };
+    loop {
+        let step = tokio::select! {
+            () = group.empty.notified() => return,
+            step = way.step() => step,
+        };
+        match step {
+            Ok(true) => {}
+            Ok(false) => tokio::select! {
+                () = group.empty.notified() => return,
+                () = way.reader.wait() => {}
+                () = clock.sleep_until(way.notices.due()) => {}
+            },
+            Err(error) => {
+                tracing::debug!(%error, project = %group.key.project, "a subscription waits");
+                tokio::select! {
+                    () = group.empty.notified() => return,
+                    () = tokio::time::sleep(limits::EVENT_POLL) => {}
+                }
+            }
+        }
+    }
+}
+
+struct Way<'g> {
+    api: &'g Api,
+    group: &'g Group,
+    reader: Reader,
+    /// The rights of all members were looked at as of then.
+    standing: Standing,
+    notices: Notices,
+    /// What was read and not told.
+    next: Option<Next>,
+}
+
+impl Way<'_> {
+    /// One thing told to all; whether there was one. After an error it is tried again.
+    async fn step(&mut self) -> Result<bool, ServiceError> {
+        let Self { api, group, .. } = *self;
+        if self.next.is_none() && self.notices.is_due(api.app.db.clock().uptime()) {
+            let rendered = group.notice(api, None).await?;
+            self.notices.given(api.app.db.clock().uptime());
+            group.announce(&rendered.at(self.reader.cursor()));
+        }
+        let next = match self.next.take() {
+            Some(next) => next,
+            None => self.reader.next().await?,
+        };
+        let next = self.next.insert(next);
+        let now = group.feed.standing();
+        if now.sign_ins != self.standing.sign_ins {
+            api.app.attendance.know(&api.app, now.sign_ins).await?;
+        }
+        if now.rights != self.standing.rights {
+            group.look_at_rights(api).await?;
+        }
+        self.standing = now;
+        let mut part = None;
+        let was_nothing = match next {
+            Next::Nothing => true,
+            Next::Resync(reason) => {
+                let rendered = group.notice(api, Some(reason)).await?;
+                part = Some(rendered.at(self.reader.cursor()));
+                false
+            }
+            Next::Event(event) => {
+                if group.shows(api, event).await? {
+                    part = Some(group.render(api, event).await?.at(self.reader.cursor()));
+                }
+                false
+            }
+        };
+        match (&part, was_nothing) {
+            (Some(_), _) => self.notices.told(),
+            (None, false) => self.notices.filtered(),
+            (None, true) => {}
+        }
+        group.move_to(self.reader.place(), part.as_ref());
+        self.next = None;
+        Ok(!was_nothing)
+    }
+}

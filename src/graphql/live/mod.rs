@@ -1,0 +1,147 @@
+//! Operations on connections that stay open. A transport begins them, with an [`Outbox`] for everything they have to say,
+//! and ends them; what is in between happens here, the same for every transport.
+//!
+//! Queries and mutations have one result. Subscriptions to a project's events are shared: whoever asked the same and sees
+//! the same is in one [`group`], which executes an event once and gives the same bytes to all of them. The others go on by
+//! themselves.
+
+mod catch_up;
+mod group;
+mod operation;
+mod outbox;
+mod render;
+mod sharing;
+
+use std::{collections::HashSet, sync::Arc};
+
+use async_graphql::{Request, Response, ServerError, parser::types::OperationType};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use tokio::sync::Semaphore;
+
+use crate::{
+    domain::limits,
+    graphql::{Api, Caller, error, is_failed, is_refused, subscription::Stage},
+    service::{ServiceError, identity},
+};
+
+use group::Groups;
+pub use operation::Operation;
+pub use outbox::{Closed, Outbox, Parcel, Part};
+pub(super) use render::mark;
+use sharing::Plan;
+pub(super) use sharing::of_viewer;
+
+/// What operations that stay share.
+pub(super) struct Live {
+    groups: Groups,
+    /// Fields whose value depends on who asks.
+    personal: HashSet<String>,
+    /// Turns to begin.
+    turns: Semaphore,
+}
+
+impl Live {
+    /// Nothing runs yet; `sdl` is the schema.
+    pub(super) fn new(sdl: &str) -> Self {
+        let personal = sharing::personal_fields(sdl);
+        Self { groups: Groups::default(), personal, turns: Semaphore::new(limits::CATCHING_UP) }
+    }
+}
+
+impl Api {
+    /// Begins an operation of any kind. Everything it has to say goes to `outbox`, under `id`; its last part is
+    /// [`Part::Failed`] or [`Part::Complete`].
+    pub fn begin(&self, caller: Caller, request: Request, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation> {
+        let operation = Operation::new(id, outbox.clone());
+        let api = self.clone();
+        operation.runs(|operation| async move {
+            if let Err(error) = run(&api, caller, request, &operation).await {
+                operation.fail(&api, vec![error]).await;
+            }
+        });
+        operation
+    }
+
+    /// An operation that is refused before it begins.
+    #[must_use]
+    pub fn refuse(&self, error: ServiceError, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation> {
+        let operation = Operation::new(id, outbox.clone());
+        operation.refuse(self, error::of(error));
+        operation
+    }
+}
+
+async fn run(api: &Api, mut caller: Caller, request: Request, operation: &Arc<Operation>) -> Result<(), ServerError> {
+    if let Some(viewer) = caller.viewer.take() {
+        // Since the connection was opened its credential may have ended, or its user become another.
+        let turn = api.live.turns.acquire().await;
+        caller.viewer = Some(identity::again(&api.app, &viewer).await.map_err(error::of)?);
+        drop(turn);
+    }
+    let (query, name, variables) = (request.query.clone(), request.operation_name.clone(), request.variables.clone());
+    let prepared = api.prepare(caller.clone(), request)?;
+    if prepared.operation != OperationType::Subscription {
+        let response = api.run(prepared).await;
+        return answer(api, operation, response, is_refused).await;
+    }
+    let plan = Plan::of(&prepared.document, query, name, variables, &api.live.personal);
+    let stage = Stage::default();
+    let mut request = prepared.request.data(stage.clone());
+    request.set_parsed_query(prepared.document);
+    let mut responses = prepared.waiting.run_stream(api.schema.execute_stream(request));
+    let first = responses.next().await;
+    if let Some(wanted) = stage.wanted() {
+        drop(responses);
+        return catch_up::follow(api, caller, operation, wanted, plan).await.map_err(error::of);
+    }
+    forward(api, operation, first, responses).await
+}
+
+/// The results of a subscription that nobody shares.
+async fn forward(
+    api: &Api,
+    operation: &Arc<Operation>,
+    first: Option<Response>,
+    mut responses: impl Stream<Item = Response> + Unpin,
+) -> Result<(), ServerError> {
+    let mut next = first;
+    while let Some(mut response) = next {
+        error::complete(&mut response.errors);
+        if is_failed(&response) {
+            operation.fail(api, response.errors).await;
+            return Ok(());
+        }
+        operation.say(api, &response).await;
+        next = responses.next().await;
+    }
+    operation.complete().await;
+    Ok(())
+}
+
+async fn answer(
+    api: &Api,
+    operation: &Arc<Operation>,
+    response: Response,
+    is_refused: impl Fn(&Response) -> bool,
+) -> Result<(), ServerError> {
+    if is_refused(&response) {
+        operation.fail(api, response.errors).await;
+    } else {
+        operation.say(api, &response).await;
+        operation.complete().await;
+    }
+    Ok(())
+}
+
+/// JSON of what a client is told.
+fn to_json(value: &impl serde::Serialize) -> Bytes {
+    match serde_json::to_vec(value) {
+        Ok(json) => json.into(),
+        Err(error) => {
+            tracing::error!(%error, "cannot write a result");
+            let failed = error::of(ServiceError::Internal(Box::new(error)));
+            serde_json::to_vec(&serde_json::json!({ "data": null, "errors": [failed] })).unwrap_or_default().into()
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! What one process has read of one project's streams: once, for everybody who follows there.
+//!
+//! The streams come into one order here, the path: the order in which this process read them. Whoever stands on the path
+//! has seen the same as everybody else who stands there, so what they are told next can be shared. The last part of the
+//! path is kept; whoever is further behind reads the database, in pages that such readers share.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    domain::{cursor::EventCursor, ids::ProjectId, limits},
+    live::{Hub, read},
+    repo::{
+        Db, RepoError,
+        event::{self, Between, StoredEvent, Streams},
+    },
+};
+
+/// The reading of one project by this process.
+#[derive(Debug)]
+pub struct Feed {
+    project: ProjectId,
+    db: Db,
+    hub: Arc<Hub>,
+    path: Mutex<Option<Path>>,
+    /// Moves with the path.
+    moved: watch::Sender<()>,
+    /// One look at a time; the number of the last that came to an end, and what came of it.
+    look: tokio::sync::Mutex<(u64, Result<(), Failure>)>,
+    /// How many looks have begun.
+    begun: AtomicU64,
+    /// Somebody says that there is something to read.
+    woken: Arc<Notify>,
+}
+
+/// A look failed for those who waited for another's as well.
+#[derive(Clone, Debug)]
+enum Failure {
+    NotFound,
+    Other(Arc<RepoError>),
+}
+
+/// The path and where its end is.
+#[derive(Debug)]
+pub(super) struct Path {
+    pub(super) epoch: i64,
+    /// Raised when the streams are no longer those that were followed: nobody's position is known any more.
+    pub(super) turn: u64,
+    /// Why it was raised last.
+    pub(super) reason: &'static str,
+    /// The positions in front of what is kept.
+    pub(super) base: Vec<i64>,
+    /// What is kept of each stream.
+    pub(super) streams: Vec<VecDeque<Arc<StoredEvent>>>,
+    /// The streams of what is kept, in order.
+    pub(super) order: VecDeque<u8>,
+    /// How many events were on the path before those that are kept; a turn counts as one.
+    pub(super) first: u64,
+    /// What was given up of each stream when they were last looked at.
+    bottoms: Vec<i64>,
+    /// Raised when the rights of those who follow may be others: something happened to the project itself.
+    rights: u64,
+    /// The installation's, as of the last look.
+    sign_ins: i64,
+}
+
+/// What the path says about those who stand on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Another number: look at the rights of members again before going on.
+    pub rights: u64,
+    /// Another number: look at credentials again before going on.
+    pub sign_ins: i64,
+}
+
+impl Path {
+    fn begin(streams: &Streams) -> Self {
+        Self {
+            epoch: streams.epoch,
+            turn: 0,
+            reason: "",
+            base: streams.tops(),
+            streams: vec![VecDeque::new(); streams.ranges.len()],
+            order: VecDeque::new(),
+            first: 0,
+            bottoms: streams.bottoms(),
+            rights: 0,
+            sign_ins: streams.sign_ins,
+        }
+    }
+
+    /// How many events there were.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.order.len() as u64
+    }
+
+    /// The positions at the end.
+    pub(super) fn head(&self) -> Vec<i64> {
+        self.base.iter().zip(&self.streams).map(|(base, kept)| base + kept.len() as i64).collect()
+    }
+
+    /// The event of a stream at a position, where it is kept.
+    pub(super) fn event(&self, stream: usize, position: i64) -> Option<&Arc<StoredEvent>> {
+        let index = usize::try_from(position - self.base.get(stream)? - 1).ok()?;
+        self.streams[stream].get(index)
+    }
+
+    /// Begins anew at the present: what was before is not known to continue.
+    fn turn(&mut self, streams: &Streams, reason: &'static str) {
+        *self = Self {
+            turn: self.turn + 1,
+            reason,
+            first: self.end() + 1,
+            rights: self.rights + 1,
+            ..Self::begin(streams)
+        };
+    }
+
+    fn push(&mut self, event: StoredEvent) -> bool {
+        let Some(stream) = usize::try_from(event.stream).ok().filter(|stream| *stream < self.streams.len()) else {
+            return false;
+        };
+        let next = self.base[stream] + self.streams[stream].len() as i64 + 1;
+        if event.position != next {
+            return false;
+        }
+        self.order.push_back(u8::try_from(stream).unwrap_or(u8::MAX));
+        self.streams[stream].push_back(Arc::new(event));
+        while self.order.len() > limits::FEED_EVENTS {
+            self.forget_first();
+        }
+        true
+    }
+
+    fn forget_first(&mut self) {
+        if let Some(stream) = self.order.pop_front().map(usize::from) {
+            self.streams[stream].pop_front();
+            self.base[stream] += 1;
+            self.first += 1;
+        }
+    }
+}
+
+impl Feed {
+    pub(super) fn new(project: ProjectId, db: Db, hub: Arc<Hub>) -> Arc<Self> {
+        let feed = Arc::new(Self {
+            project,
+            db,
+            hub,
+            path: Mutex::new(None),
+            moved: watch::Sender::new(()),
+            look: tokio::sync::Mutex::new((0, Ok(()))),
+            begun: AtomicU64::new(0),
+            woken: Arc::default(),
+        });
+        tokio::spawn(drive(Arc::downgrade(&feed), feed.woken.clone()));
+        feed
+    }
+
+    /// The project it reads.
+    #[must_use]
+    pub fn project(&self) -> ProjectId {
+        self.project
+    }
+
+    pub(super) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    pub(super) fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// There may be something to read.
+    pub(super) fn wake(&self) {
+        self.woken.notify_one();
+    }
+
+    /// Whether what the database says of the streams is known here already.
+    pub(super) fn is_at(&self, streams: &Streams) -> bool {
+        let is_at = |path: &Path| {
+            (path.epoch, path.sign_ins) == (streams.epoch, streams.sign_ins) && path.head() == streams.tops()
+        };
+        self.lock().as_ref().is_some_and(is_at)
+    }
+
+    /// Hears of the path's moves from now on.
+    pub(super) fn moves(&self) -> watch::Receiver<()> {
+        self.moved.subscribe()
+    }
+
+    /// What has to be looked at again before anybody is told more.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let path = self.lock();
+        path.as_ref().map_or(Standing { rights: 0, sign_ins: 0 }, |path| Standing {
+            rights: path.rights,
+            sign_ins: path.sign_ins,
+        })
+    }
+
+    /// How many events the path has, kept or not: what was made known since raises it.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.lock().as_ref().map_or(0, Path::end)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Path>> {
+        self.path.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads up to the present: everything committed before the call is on the path afterwards. Many who call at once share
+    /// one reading.
+    ///
+    /// # Errors
+    /// [`RepoError`] of the database; [`RepoError::NotFound`] when there is no such project.
+    pub async fn look(&self) -> Result<(), RepoError> {
+        // One that has begun before may have read before.
+        let wanted = self.begun.load(Ordering::SeqCst) + 1;
+        let mut last = self.look.lock().await;
+        if last.0 < wanted {
+            let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+            let read = self.read_on().await;
+            let read = read.map_err(|error| match error {
+                RepoError::NotFound => Failure::NotFound,
+                error => Failure::Other(Arc::new(error)),
+            });
+            *last = (number, read);
+        }
+        match &last.1 {
+            Ok(()) => Ok(()),
+            Err(Failure::NotFound) => Err(RepoError::NotFound),
+            Err(Failure::Other(error)) => Err(RepoError::Shared(error.clone())),
+        }
+    }
+
+    async fn read_on(&self) -> Result<(), RepoError> {
+        let streams = event::streams(&self.db, self.project).await?;
+        loop {
+            let Some(behind) = self.behind(&streams) else { return Ok(()) };
+            let found = event::between(&self.db, self.project, &behind, limits::LIVE_PAGE as u64 + 1).await?;
+            let has_all = found.len() <= limits::LIVE_PAGE;
+            let mut page = read::merge_by_time(found);
+            page.truncate(limits::LIVE_PAGE);
+            self.append(&streams, page, has_all);
+            if has_all {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What there is to read; none when there is nothing.
+    fn behind(&self, streams: &Streams) -> Option<Vec<Between>> {
+        let mut guard = self.lock();
+        let path = guard.get_or_insert_with(|| Path::begin(streams));
+        let (head, tops) = (path.head(), streams.tops());
+        let reason = if path.epoch != streams.epoch {
+            Some(read::RESTORED)
+        } else if head.len() != tops.len() || head.iter().zip(&tops).any(|(head, top)| head > top) {
+            Some(read::AHEAD)
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            path.turn(streams, reason);
+        }
+        let has_news = path.sign_ins != streams.sign_ins || reason.is_some();
+        path.sign_ins = streams.sign_ins;
+        path.bottoms = streams.bottoms();
+        let head = path.head();
+        drop(guard);
+        if has_news {
+            self.moved.send_replace(());
+        }
+        let pairs = (0..).zip(head.into_iter().zip(tops)).filter(|(_, (head, top))| top > head);
+        let behind: Vec<_> = pairs.map(|(stream, (after, to))| Between { stream, after, to }).collect();
+        (!behind.is_empty()).then_some(behind)
+    }
+
+    fn append(&self, streams: &Streams, page: Vec<StoredEvent>, has_all: bool) {
+        let mut guard = self.lock();
+        let Some(path) = guard.as_mut() else { return };
+        // Of a page that is not the last, what comes behind may be about rights and have been committed before.
+        if !has_all || page.iter().any(|event| event.task.is_none()) {
+            path.rights += 1;
+        }
+        for event in page {
+            if !path.push(event) {
+                path.turn(streams, read::NO_LONGER_KEPT);
+                break;
+            }
+        }
+        drop(guard);
+        self.moved.send_replace(());
+    }
+
+    /// Why somebody cannot go on from a position; none when they can.
+    pub(super) fn why_unknown(&self, cursor: &EventCursor) -> Option<&'static str> {
+        let guard = self.lock();
+        let path = guard.as_ref()?;
+        read::why_unknown(cursor, self.project, path.epoch, &path.bottoms, &path.head())
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        // Its driver notices that it is gone.
+        self.woken.notify_one();
+    }
+}
+
+/// Reads on whenever somebody wakes the feed, until it is gone.
+async fn drive(feed: Weak<Feed>, woken: Arc<Notify>) {
+    loop {
+        woken.notified().await;
+        let Some(feed) = feed.upgrade() else { return };
+        if let Err(error) = feed.look().await {
+            // The hub's poll wakes it again.
+            tracing::debug!(%error, project = %feed.project, "cannot read events");
+        }
+    }
+}
