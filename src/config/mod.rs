@@ -4,7 +4,7 @@
 
 mod source;
 
-use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, ops::RangeInclusive, path::PathBuf};
 
 use source::Source;
 pub use source::{ConfigError, Problem};
@@ -30,9 +30,25 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Development or release.
     pub mode: Mode,
+    /// What is kept of the event streams.
+    pub event_retention: EventRetention,
     /// Filter of the log, as tracing-subscriber's EnvFilter takes it.
     pub log_level: String,
 }
+
+/// What is kept of the event streams: an event that is either too old or one too many is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventRetention {
+    /// How long, in days.
+    pub days: u32,
+    /// How many of each stream. A project has eight, over which its tasks are spread.
+    pub count: u32,
+}
+
+/// Days that events may be kept: up to ten years.
+const EVENT_DAYS: RangeInclusive<u32> = 1..=3_650;
+/// Events of a stream that may be kept. With fewer, a burst of work would make every reconnect a new beginning.
+const EVENT_COUNT: RangeInclusive<u32> = 100..=1_000_000_000;
 
 /// How open the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +60,7 @@ pub enum Mode {
 }
 
 /// Every key and its default in words.
-pub const KEYS: [(&str, &str); 11] = [
+pub const KEYS: [(&str, &str); 13] = [
     ("DATABASE_URL", "sqlite://data/concord.db"),
     ("DATABASE_CONNECTIONS", "16"),
     ("STORAGE_URL", "file://data/files"),
@@ -54,6 +70,8 @@ pub const KEYS: [(&str, &str); 11] = [
     ("PUBLIC_URL", "http://LISTEN_ADDR and HTTP_BASE_PATH"),
     ("ALLOWED_ORIGINS", "none"),
     ("CONCORD_MODE", "development on a loopback address, else release"),
+    ("EVENT_RETENTION_DAYS", "7"),
+    ("EVENT_RETENTION_COUNT", "125000"),
     ("LOG_LEVEL", "info"),
     ("CONCORD_CONFIG", "no file"),
 ];
@@ -78,6 +96,10 @@ impl Config {
             public_url: public_url(&mut source).unwrap_or(local),
             allowed_origins: allowed_origins(&mut source),
             mode: mode(&mut source, listen_addr),
+            event_retention: EventRetention {
+                days: source.within("EVENT_RETENTION_DAYS", 7, EVENT_DAYS),
+                count: source.within("EVENT_RETENTION_COUNT", 125_000, EVENT_COUNT),
+            },
             log_level: source.text("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
             listen_addr,
             http_base_path,
@@ -212,10 +234,15 @@ mod tests {
             ("HTTP_BASE_PATH", "/a b"),
             ("ALLOWED_ORIGINS", "https://a/b"),
             ("CONCORD_MODE", "fast"),
+            ("EVENT_RETENTION_DAYS", "0"),
+            ("EVENT_RETENTION_COUNT", "many"),
         ])
         .unwrap_err();
         let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
-        assert_eq!(keys, ["LISTEN_ADDR", "HTTP_BASE_PATH", "DATABASE_URL", "ALLOWED_ORIGINS", "CONCORD_MODE"]);
+        let environment = ["LISTEN_ADDR", "HTTP_BASE_PATH", "DATABASE_URL", "ALLOWED_ORIGINS", "CONCORD_MODE"];
+        assert_eq!(keys[..5], environment);
+        assert_eq!(keys[5..], ["EVENT_RETENTION_DAYS", "EVENT_RETENTION_COUNT"]);
+        assert_eq!(error.problems[5].message, "must be from 1 to 3650");
     }
 
     #[test]

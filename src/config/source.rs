@@ -1,6 +1,6 @@
 //! Where values come from, and the collecting of what is wrong with them.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive, str::FromStr};
 
 use crate::config::KEYS;
 
@@ -78,6 +78,15 @@ impl Source {
                 default
             }
         }
+    }
+
+    /// The number of a key, or `default`.
+    pub(super) fn within(&mut self, key: &str, default: u32, range: RangeInclusive<u32>) -> u32 {
+        let number = self.parse(key, default);
+        if !range.contains(&number) {
+            self.wrong(key, &format!("must be from {} to {}", range.start(), range.end()));
+        }
+        number
     }
 
     pub(super) fn wrong(&mut self, key: &str, message: &str) {

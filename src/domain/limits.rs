@@ -67,6 +67,8 @@ pub const CATCHING_UP: usize = 64;
 pub const CURSOR_NOTICE: Duration = Duration::from_secs(30);
 /// Events filtered out after which it tells it as well.
 pub const FILTERED_EVENTS: usize = 1_000;
+/// How long a subscription that nobody shares trusts that its viewer still may see what it is about.
+pub const ACCESS_TRUST: Duration = Duration::from_secs(3);
 /// People whose rights one statement looks up.
 pub const PEOPLE_AT_ONCE: usize = 1_000;
 /// How often the credentials of open sockets and streams are looked at, also when nothing says that one has ended; being
@@ -224,6 +226,17 @@ pub const ACTOR_CHARS: usize = 32;
 pub const SESSION_TTL: Duration = Duration::from_secs(30 * 60);
 /// Labeling sessions whose soft state the embedded store keeps; the one silent for longest goes first.
 pub const KEPT_SESSIONS: usize = 100_000;
+/// How long a labeling session without a sign of life counts as present in its task: screens that show who is there give one
+/// every third of it.
+pub const PRESENCE_TTL: Duration = Duration::from_secs(30);
+/// Labeling sessions that are present in one task; the one silent for longest goes first.
+pub const PRESENT: usize = 200;
+/// The same of all tasks that the embedded store keeps.
+pub const KEPT_PRESENCES: usize = 100_000;
+/// Shortest time between two lists of who is in a task.
+pub const PRESENCE_PACE: Duration = Duration::from_millis(100);
+/// How often a subscription looks for what nothing woke it for: who fell silent, and what came through other processes.
+pub const PRESENCE_POLL: Duration = Duration::from_secs(3);
 /// Screens that one person opens under one fence.
 pub const SCREENS: i64 = 50;
 /// How often a claim that found only what others held asks again.
@@ -246,6 +259,14 @@ pub const REAP_INTERVAL: Duration = Duration::from_secs(1);
 pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often what takes a walk over all tasks is computed for operators.
 pub const SURVEY_INTERVAL: Duration = Duration::from_secs(60);
+/// How often events that are too old or too many are looked for.
+pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
+/// Event streams that one such look takes; the next one goes on behind them.
+pub const RETENTION_STREAMS: u64 = 1_000;
+/// Events deleted by one statement.
+pub const RETENTION_EVENTS: i64 = 1_000;
+/// Such statements of one look: what is left then waits for the next.
+pub const RETENTION_BATCHES: usize = 100;
 /// Rows the reconciler mends at a time.
 pub const RECONCILED: u64 = 500;
 

@@ -14,9 +14,9 @@ use crate::{
     graphql::{
         context::{Ctx, id},
         error::ApiError,
-        types::{event::Event, job::Job, scalars::EventCursor, words::EventType},
+        types::{event::Event, job::Job, presence::Presence, scalars::EventCursor, words::EventType},
     },
-    service::{event::Follow, job},
+    service::{event::Follow, job, presence},
 };
 
 /// Following, over the socket at `/graphql/ws` (graphql-transport-ws). A subscription has one field.
@@ -74,6 +74,22 @@ impl Subscription {
         let (app, viewer) = (ctx.shared_app(), ctx.viewer()?.clone());
         let jobs = job::follow(app, viewer, id("jobId", &job_id)?).await?;
         Ok(jobs.map(|job| Ok(Job(job?))).boxed())
+    }
+
+    /// Who has a task open, now and whenever that changes: the whole list each time, oldest screen first. In it is every session
+    /// whose fence holds, with a sign of life (claim, join, heartbeat, save) within the last 30 seconds; send heartbeats every
+    /// 10 while you show it. It is in no event. Who labels blind sees their own slot only.
+    ///
+    /// Ends with an error when you may not see the task any more. Codes: `UNAUTHENTICATED`, `NOT_FOUND`, `FORBIDDEN`,
+    /// `BAD_USER_INPUT`.
+    async fn presence(
+        &self,
+        ctx: &Context<'_>,
+        task_id: ID,
+    ) -> Result<BoxStream<'static, Result<Vec<Presence>, ApiError>>, ApiError> {
+        let (app, viewer) = (ctx.shared_app(), ctx.viewer()?.clone());
+        let present = presence::follow(app, viewer, id("taskId", &task_id)?).await?;
+        Ok(present.map(|present| Ok(present?.into_iter().map(Presence).collect())).boxed())
     }
 }
 

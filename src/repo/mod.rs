@@ -22,6 +22,7 @@ pub mod places;
 pub mod project;
 pub mod queue;
 pub mod record;
+pub mod retention;
 pub mod review;
 pub mod revision;
 pub mod schema;

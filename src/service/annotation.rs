@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Instant};
 
 pub use crate::service::edit_batch::{AnnotationEdit, EditAction, EditResult, NewAnnotation};
 use crate::{
+    backend::presence::Selection,
     domain::{
         counter::Counter,
         ids::{AnnotationId, SessionId},
@@ -21,7 +22,7 @@ use crate::{
         edit_batch::{Accepted, Background, Batch, Done},
         labeling_session, lease,
         locked::{self, Locked},
-        validate,
+        presence, validate,
     },
 };
 
@@ -146,6 +147,9 @@ async fn attempt(app: &App, viewer: &Viewer, save: &SaveAnnotations, texts: Text
     }
     // Also where nothing was accepted: the lease runs on.
     txn.commit().await?;
+    if locked.holds(&session) {
+        presence::note(app, &session, Selection::Kept).await;
+    }
     for conflict in done.accepted.conflicts.values() {
         app.metrics.conflicts_raised.with_label_values(&[&conflict.sibling.cause.as_str().to_lowercase()]).inc();
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use chrono::TimeDelta;
 
 use crate::{
+    backend::presence::Selection,
     domain::{
         ids::{ProjectId, SessionId, TaskId},
         life_cycle::{self, Event, Life},
@@ -25,6 +26,7 @@ use crate::{
     service::{
         App, ServiceError, Viewer,
         locked::{self, Change, Locked, Written},
+        presence,
         project::no_project,
         secret, suggested,
         validate::{self, must},
@@ -64,6 +66,7 @@ pub async fn claim(app: &App, viewer: &Viewer, claim: Claim) -> Result<Claimed, 
         }
     };
     app.metrics.claimed("task", outcome(&claimed), started.elapsed());
+    opened(app, &claimed).await;
     Ok(claimed)
 }
 
@@ -200,6 +203,13 @@ pub(crate) async fn must_have_room(
         return Ok(());
     }
     Err(ServiceError::limit("taskId", limits::SCREENS, "screens under one lease"))
+}
+
+/// Whoever opened a session is present in its task.
+pub(crate) async fn opened(app: &App, claimed: &Claimed) {
+    if let Ok(session) = claimed {
+        presence::note(app, session, Selection::Kept).await;
+    }
 }
 
 /// What came of a claim, for the metrics.
@@ -389,5 +399,6 @@ pub async fn withdraw(app: &App, viewer: &Viewer, task: TaskId) -> Result<Sessio
     let opened = open(&txn, viewer, &locked.task, screen, None).await?.ok_or(RepoError::Duplicate)?;
     vector_epoch::cut(&txn, &mut changes, &locked.task, slot.number).await?;
     Written { locked, changes, turns }.commit(app, txn).await?;
+    presence::note(app, &opened, Selection::Kept).await;
     Ok(opened)
 }

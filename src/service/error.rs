@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    backend::{session::SessionError, storage::StorageError},
+    backend::{presence::PresenceError, session::SessionError, storage::StorageError},
     domain::{
         edit::Rejection,
         life_cycle::TransitionError,
@@ -281,6 +281,14 @@ impl From<SessionError> for ServiceError {
         let SessionError::Unavailable(cause) = error;
         tracing::warn!(error = %cause, "session store unavailable");
         Self::Unavailable("the session store is not available")
+    }
+}
+
+impl From<PresenceError> for ServiceError {
+    fn from(error: PresenceError) -> Self {
+        let PresenceError::Unavailable(cause) = error;
+        tracing::warn!(error = %cause, "presence store unavailable");
+        Self::Unavailable("the presence store is not available")
     }
 }
 

@@ -5,6 +5,7 @@
 //! task is seen by their edits.
 
 use crate::{
+    backend::presence::Selection,
     domain::{
         ids::TaskId,
         permission::Action,
@@ -15,7 +16,7 @@ use crate::{
         App, ServiceError, Viewer,
         claim::{self, Screen},
         locked::Locked,
-        review,
+        presence, review,
         validate::{self, must},
     },
 };
@@ -45,6 +46,7 @@ pub async fn join(app: &App, viewer: &Viewer, task: TaskId, number: Option<i32>)
     claim::must_have_room(&txn, viewer, &locked.task, &screen).await?;
     let opened = claim::open(&txn, viewer, &locked.task, screen, None).await?.ok_or(RepoError::Duplicate)?;
     txn.commit().await?;
+    presence::note(app, &opened, Selection::Kept).await;
     Ok(opened)
 }
 

@@ -7,7 +7,7 @@ use crate::{
     backend::session::{Change, SessionKey, Soft, SoftState},
     domain::{ids::SessionId, limits, words::SessionState},
     repo::{session as repo, session::Session},
-    service::{App, ServiceError, Viewer, lease},
+    service::{App, ServiceError, Viewer, lease, presence},
 };
 
 /// Pauses a session or goes on, by compare-and-swap: of many at once with the same expected revision one succeeds. While it
@@ -84,6 +84,7 @@ pub(crate) async fn forget(app: &App, session: &Session) {
     if let Err(error) = app.sessions.forget(key(session)).await {
         tracing::warn!(%error, "a labeling session that ended is still kept");
     }
+    presence::forget(app, session).await;
 }
 
 fn key(session: &Session) -> SessionKey {

@@ -7,7 +7,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    backend::session::SoftState,
+    backend::{presence::Selection, session::SoftState},
     domain::{
         ids::SessionId,
         life_cycle::Event,
@@ -18,6 +18,7 @@ use crate::{
     service::{
         App, ServiceError, Viewer, labeling_session,
         locked::{Change, Locked},
+        presence,
         validate::{self, must},
     },
 };
@@ -131,6 +132,7 @@ async fn revive(app: &App, viewer: &Viewer, session: &Session) -> Result<(), Ser
     assignment::revive(&txn, turn.id).await?;
     written.changes.append(&txn).await?;
     txn.commit().await?;
+    app.presence.turned(session.task);
     app.metrics.leases_revived.inc();
     Ok(())
 }
@@ -180,16 +182,29 @@ pub(crate) async fn extend(
 }
 
 /// A sign of life: the lease, or the review, runs its whole time again from now; while the session is PAUSED it runs on as
-/// it is. No event and no version of the task.
+/// it is, and its user is present in the task with what they have selected. No event and no version of the task.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] when the session is not the viewer's, [`ServiceError::LeaseLost`], [`ServiceError::Forbidden`],
 /// [`ServiceError::Transition`] in an archived project.
 #[tracing::instrument(skip_all, fields(user.id = %viewer.user.id, session.id = %id))]
-pub async fn heartbeat(app: &App, viewer: &Viewer, id: SessionId, fence: i32) -> Result<DateTime<Utc>, ServiceError> {
+pub async fn heartbeat(
+    app: &App,
+    viewer: &Viewer,
+    id: SessionId,
+    fence: i32,
+    selection: Selection,
+) -> Result<DateTime<Utc>, ServiceError> {
+    let (session, ends_at) = keep(app, viewer, id, fence).await?;
+    presence::note(app, &session, selection).await;
+    Ok(ends_at)
+}
+
+/// The session, and when its lease or review runs out from now on.
+async fn keep(app: &App, viewer: &Viewer, id: SessionId, fence: i32) -> Result<(Session, DateTime<Utc>), ServiceError> {
     let missing = || ServiceError::not_found("session of yours", "sessionId");
     let at_work = repo::find_at_work(&app.db, viewer.scope(), id).await?.ok_or_else(missing)?;
-    let session = &at_work.session;
+    let session = at_work.session;
     must(at_work.standing, action_of(session.role))?;
     if at_work.project_state == ProjectState::Archived {
         return Err(ServiceError::transition("sessionId", validate::ARCHIVED));
@@ -197,17 +212,17 @@ pub async fn heartbeat(app: &App, viewer: &Viewer, id: SessionId, fence: i32) ->
     if fence != session.fence {
         return Err(ServiceError::lease_lost(NOT_ITS_FENCE));
     }
-    let soft = labeling_session::touch(app, session, at_work.now).await?;
+    let soft = labeling_session::touch(app, &session, at_work.now).await?;
     if soft == SoftState::Paused
         && let Some(ends_at) = at_work.ends_at
     {
-        return Ok(ends_at);
+        return Ok((session, ends_at));
     }
-    if let Some(ends_at) = extend(&app.db, session, i64::from(at_work.lease_seconds)).await? {
-        return Ok(ends_at);
+    if let Some(ends_at) = extend(&app.db, &session, i64::from(at_work.lease_seconds)).await? {
+        return Ok((session, ends_at));
     }
     let (txn, session, locked) = hold(app, viewer, id, fence).await?;
     let ends_at = extend(&txn, &session, i64::from(locked.project.lease_seconds)).await?;
     txn.commit().await?;
-    ends_at.ok_or_else(|| ServiceError::lease_lost(LOST))
+    Ok((session, ends_at.ok_or_else(|| ServiceError::lease_lost(LOST))?))
 }

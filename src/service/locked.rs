@@ -274,6 +274,7 @@ impl Written {
         let Self { locked, changes, turns } = self;
         changes.append(&txn).await?;
         txn.commit().await?;
+        app.presence.turned(locked.task.id);
         for turn in turns.iter().filter(|turn| turn.ended_at == Some(locked.now)) {
             let how = match turn.state {
                 AssignmentState::Submitted | AssignmentState::Accepted => {

@@ -23,7 +23,9 @@ pub mod lease;
 mod locked;
 pub mod node;
 pub mod password;
+pub mod presence;
 pub mod project;
+pub mod retention;
 pub mod review;
 mod secret;
 pub mod sign_in;
@@ -49,8 +51,9 @@ pub use identity::Viewer;
 use tokio::sync::OnceCell;
 
 use crate::{
-    backend::{queue::ClaimQueue, session::SessionStore, storage::Storage},
-    live::Hub,
+    backend::{presence::PresenceStore, queue::ClaimQueue, session::SessionStore, storage::Storage},
+    config::EventRetention,
+    live::{Hub, Presence},
     repo::{Db, News, instance},
     telemetry::Metrics,
 };
@@ -69,6 +72,8 @@ pub struct App {
     pub public_url: String,
     /// What is counted: use cases add to it after their commit.
     pub metrics: Metrics,
+    /// What is kept of the event streams.
+    pub(crate) retention: retention::Retention,
     /// Signs URLs of files, with a key that the database has once there is a schema.
     urls: OnceCell<signed_url::Signer>,
     /// Bounds password hashing, which is made to be slow.
@@ -77,6 +82,8 @@ pub struct App {
     pub(crate) stats: stats::Cache,
     /// What annotations are held against.
     pub(crate) canvas: canvas::Cache,
+    /// Who is in which task, and who wants to know.
+    pub(crate) presence: Arc<Presence>,
     /// The project's events as this process reads them; every commit that appends some wakes it.
     pub hub: Arc<Hub>,
     /// What stays open, and for whom.
@@ -91,6 +98,8 @@ pub struct Backends {
     pub queue: Arc<dyn ClaimQueue>,
     /// What is kept of labeling sessions beside their rows.
     pub sessions: Arc<dyn SessionStore>,
+    /// Who is in which task.
+    pub presence: Arc<dyn PresenceStore>,
 }
 
 impl std::fmt::Debug for Backends {
@@ -108,8 +117,14 @@ impl std::fmt::Debug for App {
 impl App {
     /// Puts the use cases together over their backends.
     #[must_use]
-    pub fn new(db: Db, backends: Backends, public_url: String, metrics: Metrics) -> Self {
-        let Backends { storage, queue, sessions } = backends;
+    pub fn new(
+        db: Db,
+        backends: Backends,
+        public_url: String,
+        event_retention: EventRetention,
+        metrics: Metrics,
+    ) -> Self {
+        let Backends { storage, queue, sessions, presence } = backends;
         let (hub, attendance) = (Hub::new(db.clone()), Arc::<Attendance>::default());
         // Weak: the hub has the database, which has this.
         let (feeds, guests) = (Arc::downgrade(&hub), Arc::downgrade(&attendance));
@@ -120,6 +135,8 @@ impl App {
         Self {
             hub,
             attendance,
+            presence: Arc::new(Presence::new(presence)),
+            retention: retention::Retention::new(event_retention),
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),
             stats: stats::Cache::default(),

@@ -44,6 +44,7 @@ pub async fn claim(app: &App, viewer: &Viewer, claim: Claim) -> Result<Claimed, 
         }
     };
     app.metrics.claimed("review", claim::outcome(&claimed), started.elapsed());
+    claim::opened(app, &claimed).await;
     Ok(claimed)
 }
 

@@ -231,6 +231,7 @@ pub async fn archive(app: &App, viewer: &Viewer, ids: Vec<TaskId>, archived: boo
     })
     .await?;
     txn.commit().await?;
+    moved.iter().for_each(|task| app.presence.turned(task.id));
     locked.tasks.extend(moved.into_iter().map(|task| (task.id, task)));
     Ok(in_order(&ids, locked.tasks.into_values().collect()))
 }

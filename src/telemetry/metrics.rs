@@ -35,6 +35,8 @@ pub struct Metrics {
     pub conflicts_resolved: IntCounterVec,
     /// `concord_open_conflicts`: conflicts that wait for a person.
     pub open_conflicts: IntGauge,
+    /// `concord_events_deleted_total`: events that are not kept any longer.
+    pub events_deleted: IntCounter,
     /// `concord_reaper_lag_seconds`: how late a lease or review that ran out was ended.
     pub reaper_lag: Histogram,
     /// `concord_queue_slots`: free slots that the queue hands out.
@@ -92,6 +94,10 @@ impl Metrics {
                 &["choice"],
             )?,
             open_conflicts: IntGauge::new("concord_open_conflicts", "Conflicts that wait for a person.")?,
+            events_deleted: IntCounter::new(
+                "concord_events_deleted_total",
+                "Events deleted because they were too old or too many.",
+            )?,
             reaper_lag: Histogram::with_opts(
                 HistogramOpts::new("concord_reaper_lag_seconds", "Seconds between a lease's end and its ending.")
                     .buckets(exponential_buckets(0.125, 2.0, 12)?),
@@ -126,6 +132,7 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.conflicts_raised.clone()))?;
         metrics.registry.register(Box::new(metrics.conflicts_resolved.clone()))?;
         metrics.registry.register(Box::new(metrics.open_conflicts.clone()))?;
+        metrics.registry.register(Box::new(metrics.events_deleted.clone()))?;
         metrics.registry.register(Box::new(metrics.reaper_lag.clone()))?;
         metrics.registry.register(Box::new(metrics.queue_slots.clone()))?;
         metrics.registry.register(Box::new(metrics.tasks.clone()))?;

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::{
     domain::limits,
-    service::{App, ServiceError, job, upkeep},
+    service::{App, ServiceError, job, retention, upkeep},
 };
 
 /// Runs every loop until `stopped` says so; a round that runs then is finished.
@@ -18,6 +18,7 @@ pub async fn run(app: Arc<App>, stopped: watch::Receiver<bool>) {
         every("reaper", limits::REAP_INTERVAL, stopped.clone(), || upkeep::reap(&app)),
         every("reconciler", limits::RECONCILE_INTERVAL, stopped.clone(), || upkeep::reconcile(&app)),
         every("survey", limits::SURVEY_INTERVAL, stopped.clone(), || upkeep::survey(&app)),
+        every("retention", limits::RETENTION_INTERVAL, stopped.clone(), || retention::give_up(&app)),
         every("sweeper", limits::RECONCILE_INTERVAL, stopped.clone(), || sweep(&app)),
         jobs::run(app.clone(), stopped.clone()),
     );

@@ -108,6 +108,15 @@ async fn the_documents_of_the_loop_work_as_they_stand(database: Database) {
     let mut joined = operations.play("Join", &ben, task.clone()).await.get("joinTask.session").clone();
     assert_eq!((&joined["role"], &joined["fence"]), (&json!("COLLABORATOR"), &session["fence"]));
 
+    let selected = json!(new_annotation());
+    let mut selection = fenced(&joined);
+    selection["annotation"] = selected.clone();
+    operations.play("Select", &ben, selection).await.text("heartbeat.expiresAt");
+    let present = operations.play("Presence", &ana, task.clone()).await;
+    let shown = |index: usize| present.get(&format!("presence.{index}"));
+    assert_eq!((&shown(0)["sessionId"], &shown(0)["selectedAnnotationId"]), (&session["id"], &Value::Null));
+    assert_eq!((&shown(1)["user"]["name"], &shown(1)["selectedAnnotationId"]), (&json!("ben"), &selected));
+
     joined["task"] = session["task"].clone();
     let snapshot = app.snapshot(session["task"]["id"].as_str().unwrap(), 1).await;
     let [ana_at_work, ben_at_work] =

@@ -20,8 +20,9 @@ enum Unknown {
     NotFound,
     Null(&'static str),
     Empty(&'static str),
+    Taken(&'static str),
 }
-use Unknown::{Empty, Null};
+use Unknown::{Empty, Null, Taken};
 
 const NOT_FOUND: Unknown = Unknown::NotFound;
 
@@ -258,6 +259,13 @@ const PLACES: &[(&str, &str, &str, Unknown, &str)] = &[
         "mutation($id: ID!) { heartbeat(input: { sessionId: $id, fence: 1 }) { expiresAt } }",
     ),
     (
+        "heartbeat.selectedAnnotationId",
+        "selectedAnnotationId",
+        "ann",
+        Taken("heartbeat.expiresAt"),
+        "mutation($id: ID!, $session: ID!) { heartbeat(input: { sessionId: $session, fence: 1, selectedAnnotationId: $id }) { expiresAt } }",
+    ),
+    (
         "setSessionState.sessionId",
         "sessionId",
         "sess",
@@ -369,6 +377,7 @@ const PLACES: &[(&str, &str, &str, Unknown, &str)] = &[
         NOT_FOUND,
         "mutation($id: ID!) { cancelJob(input: { jobId: $id }) { job { id } } }",
     ),
+    ("presence.taskId", "taskId", "task", NOT_FOUND, "subscription($id: ID!) { presence(taskId: $id) { sessionId } }"),
     ("jobProgress.jobId", "jobId", "job", NOT_FOUND, "subscription($id: ID!) { jobProgress(jobId: $id) { id } }"),
 ];
 
@@ -448,6 +457,8 @@ async fn an_unknown_id_is_not_found_or_null(database: Database) {
             Unknown::NotFound => watch.refused(path, &answer, "NOT_FOUND", field).await,
             Null(at) => assert_eq!(answer.get(at), &Value::Null, "{path}"),
             Empty(at) => assert_eq!(answer.get(at), &json!([]), "{path}"),
+            // Not looked up: there need be nothing of it yet.
+            Taken(at) => assert!(answer.get(at).is_string(), "{path}"),
         }
         watch.unchanged(path).await;
     }

@@ -33,6 +33,7 @@ mod dataset_round_trip;
 mod demo_project;
 mod error_docs;
 mod event_replay;
+mod event_retention;
 mod event_streams;
 mod event_subscriptions;
 mod event_watch;
@@ -60,6 +61,7 @@ mod merge_trace;
 mod merging_docs;
 mod offline_queue;
 mod page_walks;
+mod presence_following;
 mod project_settings;
 mod readme_tour;
 mod review_flow;
@@ -114,6 +116,7 @@ fn main() -> ExitCode {
         demo_project::trials(),
         error_docs::trials(),
         event_replay::trials(),
+        event_retention::trials(),
         event_streams::trials(),
         event_subscriptions::trials(),
         event_watch::trials(),
@@ -141,6 +144,7 @@ fn main() -> ExitCode {
         offline_queue::trials(),
         merging_docs::trials(),
         page_walks::trials(),
+        presence_following::trials(),
         project_settings::trials(),
         readme_tour::trials(),
         review_flow::trials(),

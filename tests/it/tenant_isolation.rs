@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{Answer, Database, Person, TestApp, id_of, on_both_databases, random_like},
     tenant_isolation::{
-        cases::{ADMIN_LISTS, CASES, Case, LISTS, List, NODES, WITHOUT_IDS},
+        cases::{ADMIN_LISTS, CASES, Case, LISTS, List, NODES, NOT_LOOKED_UP, WITHOUT_IDS},
         schema::Schema,
         tenant::Tenant,
     },
@@ -117,7 +117,7 @@ async fn every_case_answers_otherwise_to_those_who_may(database: Database) {
     let b = Tenant::new(&app, &admin, "b").await;
     let promote = json!({ "userId": b.manager().id, "admin": true });
     admin.mutate("updateUser", promote, "user { admin }").await.get("updateUser");
-    for case in CASES {
+    for case in CASES.iter().filter(|case| case.place != NOT_LOOKED_UP) {
         for id in (case.ids)(&b) {
             let random = random_like(&id);
             let of_nobody = ask(b.manager(), case, &b, &random).await.body.to_string().replace(&random, "<id>");

@@ -19,7 +19,7 @@ use crate::domain::{
 };
 
 #[cfg(test)]
-mod conformance;
+pub(super) mod conformance;
 mod embedded;
 
 pub use embedded::EmbeddedSessions;

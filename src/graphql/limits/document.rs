@@ -50,7 +50,11 @@ const HEAVY: [&str; 3] = ["data", "payloadSchema", "payload"];
 /// How many rows a list without a page stands for, and how many objects a heavy value.
 fn weight(name: &str, is_object: bool) -> u64 {
     match name {
-        "slots" | "tools" | "attributes" | "taskCounts" | "accessTokens" | "annotationKinds" if is_object => 10,
+        "slots" | "tools" | "attributes" | "taskCounts" | "accessTokens" | "annotationKinds" | "presence"
+            if is_object =>
+        {
+            10
+        }
         "labels" if is_object => 50,
         "parts" if is_object => 10,
         "data" | "payloadSchema" => 10,

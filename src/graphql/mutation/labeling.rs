@@ -1,9 +1,10 @@
 //! Labeling: claiming, signs of life, and how a turn ends.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use crate::{
+    backend::presence::Selection,
     domain::ids::SessionId,
     graphql::{
         context::{Ctx, id},
@@ -75,6 +76,9 @@ struct HeartbeatInput {
     session_id: ID,
     /// Its fence.
     fence: i32,
+    /// The annotation you have selected, for those who follow `presence`; null for none. When it is absent it stays as it was.
+    /// It may be one that you have not saved yet: it is not looked up.
+    selected_annotation_id: MaybeUndefined<ID>,
 }
 
 /// How long the lease runs now.
@@ -214,10 +218,16 @@ impl LabelingMutation {
     }
 
     /// Keeps the lease, or the review, running for its whole time from now; while the session is PAUSED it runs on as it is.
-    /// A lease that ran out and was taken by nobody goes on. Codes: `NOT_FOUND`, `FORBIDDEN`, `LEASE_LOST`.
+    /// A lease that ran out and was taken by nobody goes on. Shows you in `presence`. Codes: `NOT_FOUND`, `FORBIDDEN`,
+    /// `LEASE_LOST`, `BAD_USER_INPUT`.
     async fn heartbeat(&self, ctx: &Context<'_>, input: HeartbeatInput) -> Result<HeartbeatPayload, ApiError> {
         let session = session_id(&input.session_id)?;
-        let expires_at = lease::heartbeat(ctx.app(), ctx.viewer()?, session, input.fence).await?;
+        let selection = match input.selected_annotation_id {
+            MaybeUndefined::Undefined => Selection::Kept,
+            MaybeUndefined::Null => Selection::Now(None),
+            MaybeUndefined::Value(selected) => Selection::Now(Some(id("selectedAnnotationId", &selected)?)),
+        };
+        let expires_at = lease::heartbeat(ctx.app(), ctx.viewer()?, session, input.fence, selection).await?;
         Ok(HeartbeatPayload { expires_at })
     }
 

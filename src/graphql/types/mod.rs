@@ -9,6 +9,7 @@ pub(super) mod geometry;
 pub(super) mod job;
 pub(super) mod kind;
 pub(super) mod node;
+pub(super) mod presence;
 pub(super) mod project;
 pub(super) mod review;
 pub(super) mod scalars;

@@ -187,6 +187,11 @@ async fn leases(scene: &Scene<'_>) -> Vec<(&'static str, Answer)> {
     examples.push(("a request id that is too long", scene.claim(ana, "claimTask", long).await));
 
     app.advance(Duration::from_secs(901));
+    let selection = session.screen.with(json!({ "selectedAnnotationId": session.id }));
+    examples.push((
+        "a heartbeat with a selection that is no annotation's id",
+        ana.mutate("heartbeat", selection, "expiresAt").await,
+    ));
     app.reap().await;
     let taken = app.at_work(project, &session.screen.task, ben).await;
     examples.push((

@@ -1,5 +1,6 @@
 //! Reading a project's events as the manager does.
 
+use concord::service::retention;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Project, TestApp};
@@ -67,4 +68,11 @@ pub(crate) async fn assert_positions_are_gap_free(app: &TestApp) {
         )
         .await;
     assert_eq!(gaps, [], "stream, top, events, last position");
+}
+
+impl TestApp {
+    /// One round of giving up old events.
+    pub(crate) async fn give_up_events(&self) {
+        retention::give_up(self.use_cases()).await.unwrap();
+    }
 }

@@ -37,6 +37,9 @@ pub(super) const WITHOUT_IDS: [&str; 9] = [
     "Mutation.signOut",
 ];
 
+/// The place whose ids are never looked up: what a client names there is shown as it named it, whatever it is.
+pub(super) const NOT_LOOKED_UP: &str = "Mutation.heartbeat(input.selectedAnnotationId)";
+
 /// Each implementation of Node with its ids in a project.
 pub(super) const NODES: [(&str, IdsOf); 13] = [
     ("AccessToken", |b| vec![b.spare_token.clone()]),
@@ -183,6 +186,13 @@ pub(super) const CASES: &[Case] = &[
         place: "Subscription.jobProgress(jobId)",
         ids: job,
         document: "subscription($id: ID!) { jobProgress(jobId: $id) { id state resultUrl } }",
+        variables: |_, id| json!({ "id": id }),
+        manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: "Subscription.presence(taskId)",
+        ids: |b| b.tasks.clone(),
+        document: "subscription($id: ID!) { presence(taskId: $id) { sessionId user { id } } }",
         variables: |_, id| json!({ "id": id }),
         manager_gets: "NOT_FOUND",
     },
@@ -417,6 +427,13 @@ pub(super) const CASES: &[Case] = &[
         document: "mutation($input: HeartbeatInput!) { heartbeat(input: $input) { expiresAt } }",
         variables: |a, id| under(a, id, json!({})),
         manager_gets: "NOT_FOUND",
+    },
+    Case {
+        place: NOT_LOOKED_UP,
+        ids: |b| b.annotations.clone(),
+        document: "mutation($input: HeartbeatInput!) { heartbeat(input: $input) { __typename } }",
+        variables: |a, id| under(a, &a.session.id, json!({ "selectedAnnotationId": id })),
+        manager_gets: "",
     },
     Case {
         place: "Mutation.setSessionState(input.sessionId)",
