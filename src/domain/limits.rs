@@ -49,6 +49,13 @@ pub const SOCKET_OPERATIONS: usize = 100;
 /// Characters of the id a client gives an operation: every message of its answer repeats it.
 pub const OPERATION_ID_CHARS: usize = 128;
 
+/// How long an event stream is silent at most: what says nothing for longer is taken for dead by proxies.
+pub const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(12);
+/// Event streams of one connection: over HTTP/2 it may have many.
+pub const CONNECTION_STREAMS: usize = 100;
+/// How long a client of an event stream may take none of what is sent to it.
+pub const STREAM_SEND_TIME: Duration = Duration::from_secs(30);
+
 /// How often a subscription looks for events that nothing woke it for: other processes write too.
 pub const EVENT_POLL: Duration = Duration::from_secs(2);
 /// The same for `concord watch`, whose events are all of other processes.

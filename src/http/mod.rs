@@ -10,6 +10,7 @@ mod health;
 mod log;
 mod negotiation;
 mod pages;
+mod patience;
 mod security;
 mod serve;
 mod what_to_try;
@@ -115,6 +116,7 @@ fn router(server: Arc<Server>) -> Router {
     let routes = Router::new()
         .merge(compressed)
         .route("/graphql/ws", any(graphql::connect))
+        .route("/graphql/stream", any(graphql::stream))
         .route("/files/{file}", get(files::get).put(files::put))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

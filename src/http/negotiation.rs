@@ -45,6 +45,16 @@ impl MediaType {
     }
 }
 
+/// Whether the client asks for an event stream by its name: what takes anything (a picture on a stranger's page) does not
+/// wait for one.
+pub(super) fn takes_event_stream(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|range| {
+        let (essence, parameters) = range.split_once(';').unwrap_or((range, ""));
+        essence.trim().eq_ignore_ascii_case("text/event-stream") && quality(parameters) > 0.0
+    })
+}
+
 fn quality(parameters: &str) -> f32 {
     let q = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
     q.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0))
@@ -78,6 +88,19 @@ mod tests {
                 headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
             }
             assert_eq!(M::negotiate(&headers), want, "{case}");
+        }
+    }
+    #[test]
+    fn an_event_stream_is_asked_for_by_its_name() {
+        for (accept, want) in [
+            (None, false),
+            (Some("*/*"), false),
+            (Some("text/event-stream"), true),
+            (Some("application/json, Text/Event-Stream;q=0.4"), true),
+            (Some("text/event-stream;q=0"), false),
+        ] {
+            let headers = accept.map(|accept| (header::ACCEPT, HeaderValue::from_static(accept)));
+            assert_eq!(takes_event_stream(&headers.into_iter().collect()), want, "{accept:?}");
         }
     }
 }

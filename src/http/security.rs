@@ -60,6 +60,11 @@ pub(super) fn is_allowed(server: &Server, origin: &str) -> bool {
     server.allowed_origins.iter().any(|allowed| allowed == origin)
 }
 
+/// Whether a page of a site that is neither ours nor allowed sent a request.
+pub(super) fn is_foreign(server: &Server, headers: &HeaderMap) -> bool {
+    origin(headers).is_some_and(|origin| !is_own(server, headers, origin) && !is_allowed(server, origin))
+}
+
 /// Scheme, host and port of a URL.
 fn origin_of(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at + 3);

@@ -20,7 +20,11 @@ use tower::Service;
 
 use crate::{
     domain::limits,
-    http::{Server, admin_router, router},
+    http::{
+        Server, admin_router,
+        patience::{Impatient, Patience},
+        router,
+    },
 };
 
 /// Serves both addresses; when `stop` turns true, takes no more connections and ends once running requests have.
@@ -33,7 +37,11 @@ pub async fn serve(
     admin: TcpListener,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let bounds = Bounds { connections: limits::CONNECTIONS, header_time: limits::HEADER_TIME };
+    let bounds = Bounds {
+        connections: limits::CONNECTIONS,
+        header_time: limits::HEADER_TIME,
+        send_time: limits::STREAM_SEND_TIME,
+    };
     let public = listen(public, router(server.clone()), bounds, stop.clone());
     let admin = listen(admin, admin_router(server), bounds, stop);
     tokio::try_join!(public, admin)?;
@@ -50,11 +58,21 @@ pub(super) struct Connection {
     pub(super) stop: watch::Receiver<bool>,
 }
 
+/// What the event streams of a connection share: over HTTP/2 it may have many.
+#[derive(Clone, Debug)]
+pub(super) struct Streams {
+    /// One for each.
+    pub(super) places: Arc<Semaphore>,
+    /// Limits how long the client may take nothing.
+    pub(super) patience: Patience,
+}
+
 /// What one address takes.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     connections: usize,
     header_time: Duration,
+    send_time: Duration,
 }
 
 async fn listen(
@@ -76,14 +94,18 @@ async fn listen(
         };
         let Some((stream, address, place)) = accepted else { continue };
         let mut routes = routes.clone();
+        let patience = Patience::new(bounds.send_time);
         let kept = Connection { place: Arc::new(place), stop: stop.clone() };
+        let places = Arc::new(Semaphore::new(limits::CONNECTION_STREAMS));
+        let streams = Streams { places, patience: patience.clone() };
         let service = tower::service_fn(move |mut request: Request<_>| {
             request.extensions_mut().insert(ConnectInfo(address));
             request.extensions_mut().insert(kept.clone());
+            request.extensions_mut().insert(streams.clone());
             routes.call(request)
         });
-        let connection =
-            builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
+        let stream = TokioIo::new(Impatient::new(stream, patience));
+        let connection = builder.serve_connection_with_upgrades(stream, TowerToHyperService::new(service));
         let connection = running.watch(connection.into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -127,12 +149,20 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use std::convert::Infallible;
+
+    use axum::{body::Body, routing::get};
+    use bytes::Bytes;
+    use futures::stream;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::{mpsc, oneshot},
+    };
 
     use super::*;
 
     const PATIENT: Duration = Duration::from_secs(30);
+    const BOUNDS: Bounds = Bounds { connections: 10, header_time: PATIENT, send_time: PATIENT };
 
     type Serving = (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<io::Result<()>>);
 
@@ -157,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_does_not_say_what_they_want_is_left() {
-        let (address, _stop, _) = serving(Bounds { connections: 10, header_time: Duration::from_millis(100) }).await;
+        let (address, _stop, _) = serving(Bounds { header_time: Duration::from_millis(100), ..BOUNDS }).await;
         let mut silent = TcpStream::connect(address).await.unwrap();
         silent.write_all(b"GET / HT").await.unwrap();
         assert_eq!(rest(&mut silent).await, "");
@@ -165,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_too_many_waits_for_its_place() {
-        let (address, _stop, _) = serving(Bounds { connections: 1, header_time: PATIENT }).await;
+        let (address, _stop, _) = serving(Bounds { connections: 1, ..BOUNDS }).await;
         let first = TcpStream::connect(address).await.unwrap();
         let mut second = TcpStream::connect(address).await.unwrap();
         second.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
@@ -182,8 +212,7 @@ mod tests {
         let handler = get(async move |axum::Extension(connection): axum::Extension<Connection>| {
             given.send(connection).await.unwrap();
         });
-        let bounds = Bounds { connections: 10, header_time: PATIENT };
-        let (address, stop, served) = serving_routes(Router::new().route("/", handler), bounds).await;
+        let (address, stop, served) = serving_routes(Router::new().route("/", handler), BOUNDS).await;
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
         let mut kept = taken.recv().await.unwrap();
@@ -199,12 +228,34 @@ mod tests {
 
     #[tokio::test]
     async fn stopping_waits_for_a_request_that_runs() {
-        let (address, stop, served) = serving(Bounds { connections: 10, header_time: PATIENT }).await;
+        let (address, stop, served) = serving(BOUNDS).await;
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         client.readable().await.unwrap();
         stop.send(true).unwrap();
         assert!(rest(&mut client).await.starts_with("HTTP/1.1 200"));
         tokio::time::timeout(PATIENT, served).await.expect("the listener ends").unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_of_a_stream_is_left() {
+        let (given, mut taken) = mpsc::channel(1);
+        let handler = get(async move |axum::Extension(streams): axum::Extension<Streams>| {
+            streams.patience.begin();
+            let (alive, gone) = oneshot::channel::<Infallible>();
+            given.send(gone).await.unwrap();
+            let chunks = stream::repeat_with(move || {
+                assert!(!alive.is_closed());
+                Ok::<_, Infallible>(Bytes::from_static(&[0; 10_000]))
+            });
+            Body::from_stream(chunks)
+        });
+        let bounds = Bounds { send_time: Duration::from_millis(200), ..BOUNDS };
+        let (address, _stop, _) = serving_routes(Router::new().route("/", handler), bounds).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        client.read_exact(&mut [0; 100_000]).await.unwrap();
+        let gone = taken.recv().await.unwrap();
+        tokio::time::timeout(PATIENT, gone).await.expect("the stream goes on").unwrap_err();
     }
 }

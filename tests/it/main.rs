@@ -34,6 +34,7 @@ mod demo_project;
 mod error_docs;
 mod event_replay;
 mod event_retention;
+mod event_stream_transport;
 mod event_streams;
 mod event_subscriptions;
 mod event_watch;
@@ -56,6 +57,10 @@ mod job_import;
 mod job_progress;
 mod job_runners;
 mod lease_life;
+mod live_clients;
+mod live_cuts;
+mod live_rights;
+mod live_sharing;
 mod merge_model;
 mod merge_trace;
 mod merging_docs;
@@ -117,6 +122,7 @@ fn main() -> ExitCode {
         error_docs::trials(),
         event_replay::trials(),
         event_retention::trials(),
+        event_stream_transport::trials(),
         event_streams::trials(),
         event_subscriptions::trials(),
         event_watch::trials(),
@@ -139,6 +145,10 @@ fn main() -> ExitCode {
         job_progress::trials(),
         job_runners::trials(),
         lease_life::trials(),
+        live_clients::trials(),
+        live_cuts::trials(),
+        live_rights::trials(),
+        live_sharing::trials(),
         merge_model::trials(),
         merge_trace::trials(),
         offline_queue::trials(),

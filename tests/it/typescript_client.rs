@@ -1,70 +1,16 @@
 //! examples/client.ts as people copy it, under Node.js against a server that is killed: two screens, one task, and in the
 //! end the same state everywhere, with every edit in it once.
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    path::Path,
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    thread::{self, JoinHandle},
-};
+use std::{path::Path, process::Command};
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
-use crate::harness::{Database, Media, Serving, Session, TestApp, id_of, on_both_databases, wait_until};
+use crate::harness::{Database, Media, Program, Serving, Session, TestApp, id_of, on_both_databases, wait_until};
 
 on_both_databases![two_screens_and_the_server_hold_the_same_whatever_happens];
 
 /// How often the script has the server killed.
 const KILLS: usize = 4;
-
-/// A program that speaks with the test line by line, and ends with this value.
-struct Script {
-    child: Child,
-    hears: ChildStdin,
-    lines: mpsc::UnboundedReceiver<String>,
-    errors: Option<JoinHandle<String>>,
-}
-
-impl Script {
-    fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("Node.js starts; when it is missing: run 'make setup'");
-        let (hears, says, mut errs) =
-            (child.stdin.take().unwrap(), child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let (sender, lines) = mpsc::unbounded_channel();
-        thread::spawn(move || {
-            BufReader::new(says).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
-        });
-        let errors = thread::spawn(move || {
-            let mut text = String::new();
-            errs.read_to_string(&mut text).map(|_| text).unwrap_or_default()
-        });
-        Self { child, hears, lines, errors: Some(errors) }
-    }
-
-    /// The next line it says; none at its end.
-    async fn line(&mut self) -> Option<String> {
-        self.lines.recv().await
-    }
-
-    fn tell(&mut self, line: &str) {
-        writeln!(self.hears, "{line}").unwrap();
-    }
-
-    /// How it ended, and its errors. It has nothing more to say.
-    fn end(&mut self) -> (ExitStatus, String) {
-        let errors = self.errors.take().map(|errors| errors.join().unwrap()).unwrap_or_default();
-        (self.child.wait().unwrap(), errors)
-    }
-}
-
-impl Drop for Script {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn person(session: &Session) -> Value {
     let name = json!({ "id": session.id, "fence": session.fence, "actor": session.actor });
@@ -109,7 +55,7 @@ async fn two_screens_and_the_server_hold_the_same_whatever_happens(database: Dat
 
     let mut node = Command::new("node");
     node.arg(folder.join("two_screens.mjs")).arg(scene.to_string());
-    let mut script = Script::start(node);
+    let mut script = Program::start(node);
     let (mut kills, mut last) = (0, String::new());
     while let Some(line) = script.line().await {
         if line == "kill" {

@@ -1,8 +1,15 @@
 //! graphql-transport-ws as clients meet it: who gets in, what is answered, and with which code a socket is closed.
 
+use std::path::Path;
+
 use reqwest::StatusCode;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::{Message, handshake::client::Request};
+use tokio_tungstenite::tungstenite::{
+    Message,
+    handshake::client::Request,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
 
 use crate::harness::{Database, Media, Person, Socket, TestApp, on_both_databases, wait_until};
 
@@ -16,7 +23,15 @@ on_both_databases![
     operations_run_beside_one_another_and_end_when_they_are_told_to,
     a_credential_that_has_ended_runs_nothing_more,
     a_server_that_stops_says_so_and_does_not_wait,
+    what_is_unknown_is_ignored_and_null_is_nothing,
+    an_id_is_free_once_its_operation_has_ended,
+    an_operation_that_was_ended_tells_nothing_once_it_is_done,
+    a_client_that_closes_is_answered,
+    every_sentence_of_the_protocol_has_its_test,
 ];
+
+/// What the protocol document says of a server.
+const SENTENCES: usize = 24;
 
 const FOLLOW: &str = "subscription($id: ID!) { taskEvents(projectId: $id) { id type } }";
 
@@ -49,6 +64,10 @@ async fn one_who_does_not_keep_to_the_protocol_is_told_by_the_code(database: Dat
     for (case, message, code) in [
         ("a second introduction", init(&ana.token), 4429),
         ("no type", json!({ "id": "1" }), 4400),
+        ("a type that is no text", json!({ "type": 1 }), 4400),
+        ("a message of a server", json!({ "type": "connection_ack" }), 4400),
+        ("a ping whose payload is a list", json!({ "type": "ping", "payload": [] }), 4400),
+        ("a pong whose payload is a number", json!({ "type": "pong", "payload": 1 }), 4400),
         ("a type that is none", json!({ "type": "start", "id": "1", "payload": query }), 4400),
         ("a list", json!([subscribe]), 4400),
         ("an operation without an id", json!({ "type": "subscribe", "payload": query }), 4400),
@@ -58,6 +77,8 @@ async fn one_who_does_not_keep_to_the_protocol_is_told_by_the_code(database: Dat
         ("an operation without a payload", json!({ "type": "subscribe", "id": "1" }), 4400),
         ("no query", payload(json!({})), 4400),
         ("variables that are no object", payload(json!({ "query": "{ a }", "variables": [] })), 4400),
+        ("a name of an operation that is no text", payload(json!({ "query": "{ a }", "operationName": 1 })), 4400),
+        ("extensions that are no object", payload(json!({ "query": "{ a }", "extensions": "" })), 4400),
         ("an end without an id", json!({ "type": "complete" }), 4400),
     ] {
         let mut socket = ana.socket().await;
@@ -302,4 +323,98 @@ async fn a_server_that_stops_says_so_and_does_not_wait(database: Database) {
     stopping.await.unwrap().expect("nothing is left running");
     wait_until("nobody listens", async || http.get(format!("http://{address}/healthz")).send().await.is_err()).await;
     drop(silent);
+}
+
+async fn what_is_unknown_is_ignored_and_null_is_nothing(database: Database) {
+    let app = TestApp::new(database).await;
+    let ana = app.person("ana").await;
+    let mut socket = app.socket().await;
+    let payload = json!({ "Authorization": format!("Bearer {}", ana.token), "more": [1] });
+    socket.send(json!({ "type": "connection_init", "payload": payload, "more": 1 })).await;
+    assert_eq!(socket.next().await, json!({ "type": "connection_ack" }));
+    socket.send(json!({ "type": "pong", "payload": { "n": 1 } })).await;
+    for (payload, want) in [
+        (json!(null), json!({ "type": "pong" })),
+        (json!({}), json!({ "type": "pong", "payload": {} })),
+        (json!({ "n": [1, null] }), json!({ "type": "pong", "payload": { "n": [1, null] } })),
+    ] {
+        socket.send(json!({ "type": "ping", "payload": payload, "more": 1 })).await;
+        assert_eq!(socket.next().await, want);
+    }
+    let query = "query One { viewer { id } } query Two { viewer { name } }";
+    for (name, want) in [("One", json!({ "id": ana.id })), ("Two", json!({ "name": "ana" }))] {
+        let payload =
+            json!({ "query": query, "operationName": name, "variables": null, "extensions": null, "more": 1 });
+        socket.send(json!({ "type": "subscribe", "id": name, "payload": payload, "more": 1 })).await;
+        let next = json!({ "type": "next", "id": name, "payload": { "data": { "viewer": want } } });
+        assert_eq!(socket.next().await, next);
+        assert_eq!(socket.next().await, json!({ "type": "complete", "id": name }));
+    }
+}
+
+async fn an_id_is_free_once_its_operation_has_ended(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    let mut socket = project.manager.socket().await;
+    let late = json!({ "type": "complete", "id": "1" });
+    for round in 0..2 {
+        socket.subscribe("1", "{ viewer { id } }", json!({})).await;
+        for want in ["next", "complete"] {
+            assert_eq!(socket.next().await["type"], want, "round {round}");
+        }
+        socket.send(late.clone()).await;
+        socket.subscribe("1", "{ nobody }", json!({})).await;
+        assert_eq!(socket.next().await["type"], "error", "round {round}: and nothing behind it");
+        socket.send(late.clone()).await;
+        socket.subscribe("1", FOLLOW, json!({ "id": project.id })).await;
+        socket.send(late.clone()).await;
+    }
+    assert_eq!(who(&mut socket).await, project.manager.id, "nothing else was told");
+}
+
+/// Both databases make a change of the project wait for whoever is changing it.
+async fn an_operation_that_was_ended_tells_nothing_once_it_is_done(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    let mut socket = project.manager.socket().await;
+    let other = app.database.connect().await;
+    let held = other.begin().await.unwrap();
+    held.execute_unprepared("UPDATE project SET name = name").await.unwrap();
+    let rename = "mutation($input: UpdateProjectInput!) { updateProject(input: $input) { project { name } } }";
+    let input = json!({ "input": { "projectId": project.id, "name": "Blood" } });
+    socket.subscribe("1", rename, input).await;
+    socket.send(json!({ "type": "complete", "id": "1" })).await;
+    socket.send(json!({ "type": "ping" })).await;
+    assert_eq!(socket.next().await, json!({ "type": "pong" }), "it has not been done yet");
+    held.rollback().await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(who(&mut socket).await, project.manager.id);
+    }
+}
+
+async fn a_client_that_closes_is_answered(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    let mut socket = project.manager.subscribe(FOLLOW, json!({ "id": project.id })).await;
+    let frame = CloseFrame { code: CloseCode::Normal, reason: "bye".into() };
+    socket.send_frame(Message::Close(Some(frame))).await;
+    assert_eq!(socket.closed().await.0, 1000);
+}
+
+/// docs/live.md has them in a table.
+async fn every_sentence_of_the_protocol_has_its_test(_: Database) {
+    let docs = include_str!("../../docs/live.md");
+    let (_, table) = docs.split_once("| the protocol | tests |\n|---|---|\n").unwrap();
+    let rows: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= SENTENCES, "{} rows", rows.len());
+    for row in rows {
+        let tests: Vec<&str> = row.split('`').filter(|text| text.contains("::")).collect();
+        assert!(!tests.is_empty(), "{row}");
+        for test in tests {
+            let (file, name) = test.rsplit_once("::").unwrap();
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{file}.rs"));
+            let source = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert!(source.contains(&format!("fn {name}(")), "{row}: there is no {name} in {file}.rs");
+        }
+    }
 }

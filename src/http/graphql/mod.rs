@@ -1,12 +1,13 @@
-//! `/graphql`, after the GraphQL-over-HTTP draft: <https://graphql.github.io/graphql-over-http/draft/>; beside it the
-//! socket.
+//! `/graphql`, after the GraphQL-over-HTTP draft: <https://graphql.github.io/graphql-over-http/draft/>; beside it what
+//! lasts: the socket, and streams of events.
 
+mod event_stream;
 mod request;
 mod websocket;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use async_graphql::Response as GraphqlResponse;
+use async_graphql::{Response as GraphqlResponse, parser::types::OperationType};
 use axum::{
     body::{Body, Bytes},
     extract::{ConnectInfo, State},
@@ -14,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::BytesMut;
+pub(super) use event_stream::open as stream;
 use futures::StreamExt;
 pub(super) use websocket::connect;
 
@@ -58,7 +60,7 @@ async fn respond(
     let viewer = auth::viewer(server, &parts.headers).await?;
     let limit = if viewer.is_some() { limits::BODY_BYTES } else { limits::ANONYMOUS_BODY_BYTES };
     let request = match parts.method {
-        Method::GET => request::from_query(parts.uri.query().unwrap_or_default())?,
+        Method::GET => request::from_query(parts.uri.query().unwrap_or_default(), &[OperationType::Query])?,
         Method::POST => request::from_body(&parts.headers, &read(body, limit).await?)?,
         _ => {
             let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "use POST or GET");

@@ -33,8 +33,9 @@ fn must_be_json(headers: &HeaderMap) -> Result<(), HttpError> {
     Err(error.with_header(header::ACCEPT, HeaderValue::from_static("application/json")))
 }
 
-/// Reads a `GET`, which may hold a query only: a mutation would run for whoever follows a link.
-pub(super) fn from_query(query: &str) -> Result<Request, HttpError> {
+/// Reads a `GET`, which may hold no mutation: it would run for whoever follows a link. `taken` are the operations that it
+/// may hold.
+pub(super) fn from_query(query: &str, taken: &[OperationType]) -> Result<Request, HttpError> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
         .map_err(|error| HttpError::bad_request(format!("the query string is malformed: {error}")))?;
     let mut parameters = Map::new();
@@ -47,7 +48,7 @@ pub(super) fn from_query(query: &str) -> Result<Request, HttpError> {
         parameters.insert(name, value);
     }
     let request = from_parameters(parameters).map_err(HttpError::bad_request)?;
-    if check_operation(&request).is_some_and(|operation| operation != OperationType::Query) {
+    if check_operation(&request).is_some_and(|operation| !taken.contains(&operation)) {
         let error = HttpError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "send mutations by POST");
         return Err(error.with_header(header::ALLOW, HeaderValue::from_static("POST")));
     }

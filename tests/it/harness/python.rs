@@ -11,15 +11,22 @@ pub(crate) struct Script {
     pub(crate) text: String,
 }
 
-/// Runs a script of `tests/python`.
-pub(crate) async fn python(script: &str, arguments: &[&Path]) -> Script {
+/// The command of a script of `tests/python`.
+pub(crate) fn python_command(script: &str) -> Command {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python");
     let read = |file: &str| fs::read(folder.join(file)).ok();
     let installed = read(".venv/requirements.txt");
     assert!(installed.is_some(), "tests/python/.venv is missing or not whole: run 'make setup'");
     assert!(installed == read("requirements.txt"), "tests/python/.venv is an old one: run 'make setup'");
     let mut command = Command::new(folder.join(".venv/bin/python"));
-    command.arg(folder.join(script)).args(arguments.iter().map(|argument| argument.as_ref() as &OsStr));
+    command.arg(folder.join(script));
+    command
+}
+
+/// Runs a script of `tests/python`.
+pub(crate) async fn python(script: &str, arguments: &[&Path]) -> Script {
+    let mut command = python_command(script);
+    command.args(arguments.iter().map(|argument| argument.as_ref() as &OsStr));
     let output = output_of(command).await;
     let mut text = String::from_utf8(output.stdout).unwrap();
     if !output.status.success() {

@@ -148,6 +148,11 @@ impl Socket {
 
     /// What the server says until it closes, and code and reason of that.
     pub(crate) async fn rest(&mut self) -> (Vec<Value>, u16, String) {
+        // In all: the server's own pings go on for ever.
+        timeout(DEADLINE, self.until_closed()).await.expect("waited in vain for the server to close")
+    }
+
+    async fn until_closed(&mut self) -> (Vec<Value>, u16, String) {
         let mut before = Vec::new();
         loop {
             match self.frame().await {

@@ -320,9 +320,11 @@ impl<E: Engine> Conversation<E> {
         // Operations end with the conversation, not after the farewell.
         self.running.iter().for_each(|operation| operation.end());
         self.outbox.close(Closed::Leave(Leave::CredentialEnded));
-        let Some(frame) = closing.frame() else { return };
         let wire = &mut self.wire;
-        wire.close(frame);
+        // Without one the other end is gone, or has closed the socket itself and waits for an answer.
+        if let Some(frame) = closing.frame() {
+            wire.close(frame);
+        }
         let farewell = poll_fn(|context| {
             loop {
                 if let Poll::Ready(Err(_)) = wire.poll_flush(context) {
@@ -330,7 +332,8 @@ impl<E: Engine> Conversation<E> {
                 }
                 match wire.poll_read(context) {
                     Poll::Ready(Ok(_)) => {}
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    // The answer to the other end's own close is written behind it.
+                    Poll::Ready(Err(_)) => return wire.poll_flush(context).map(drop),
                     Poll::Pending => return Poll::Pending,
                 }
             }

@@ -48,8 +48,9 @@ impl ClientMessage {
             ("connection_init", payload) => {
                 Ok(Self::ConnectionInit(Value::Object(object(payload.unwrap_or_else(|| Map::new().into()))?)))
             }
-            ("ping", payload) => Ok(Self::Ping(payload)),
-            ("pong", _) => Ok(Self::Pong),
+            ("ping", None) => Ok(Self::Ping(None)),
+            ("ping", Some(payload)) => Ok(Self::Ping(Some(Value::Object(object(payload)?)))),
+            ("pong", payload) => payload.map_or(Ok(Self::Pong), |payload| object(payload).map(|_| Self::Pong)),
             ("complete", _) => Ok(Self::Complete(id(&mut message)?)),
             ("subscribe", payload) => {
                 let request = request::from_parameters(object(payload.unwrap_or_default())?)?;

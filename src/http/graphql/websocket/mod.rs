@@ -27,7 +27,7 @@ use wire::Wire;
 use crate::{
     domain::{limits, words::ErrorCode},
     graphql::{Caller, Operation, Outbox},
-    http::{Server, auth, error::HttpError, security, serve::Connection},
+    http::{Server, auth, error::HttpError, patience::Impatient, security, serve::Connection},
     service::{ServiceError, Viewer, identity},
 };
 
@@ -83,8 +83,8 @@ fn speaks(headers: &HeaderMap) -> bool {
 /// The connection itself: what HTTP kept of it is not needed any more.
 async fn take_over(upgrade: OnUpgrade, bounds: Bounds) -> Result<Wire, Box<dyn Error + Send + Sync>> {
     let upgraded = upgrade.await?;
-    let parts = downcast::<TokioIo<TcpStream>>(upgraded).map_err(|_| "not a connection of this server")?;
-    Ok(Wire::new(parts.io.into_inner(), parts.read_buf, bounds.read_bytes()))
+    let parts = downcast::<TokioIo<Impatient<TcpStream>>>(upgraded).map_err(|_| "not a connection of this server")?;
+    Ok(Wire::new(parts.io.into_inner().into_inner(), parts.read_buf, bounds.read_bytes()))
 }
 
 /// A browser sends its cookie along with a socket that a stranger's page opens, and lets that page read what comes back.
