@@ -13,6 +13,10 @@
 mod data_set;
 #[path = "loads/label_cycle.rs"]
 mod label_cycle;
+#[path = "support/limit.rs"]
+mod limit;
+#[path = "loads/live/mod.rs"]
+mod live;
 #[path = "support/measure.rs"]
 mod measure;
 #[path = "loads/merge.rs"]
@@ -38,11 +42,19 @@ const REQUESTS: usize = 30_000;
 /// Connections that each send one request after another.
 const CONNECTIONS: usize = 16;
 
-#[tokio::main]
-async fn main() {
-    // The names after `--`, as in `cargo bench --bench house -- cycle`; all without any.
+fn main() {
+    if live::play() {
+        return;
+    }
+    limit::raise();
+    tokio::runtime::Runtime::new().unwrap().block_on(measure_all());
+}
+
+async fn measure_all() {
+    // The names after `--`, as in `cargo bench --bench house -- cycle`; all without any. `fanout=500` has its own count.
     let names: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
-    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let count = |name: &str| names.iter().find_map(|wanted| wanted.strip_prefix(name)?.strip_prefix('=')?.parse().ok());
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted.split('=').next() == Some(name));
     if wanted("start") {
         cold_start().await;
     }
@@ -63,6 +75,15 @@ async fn main() {
     }
     if wanted("dataset") {
         data_set::run().await;
+    }
+    if wanted("delivery") {
+        live::delivery().await;
+    }
+    if wanted("fanout") {
+        live::fan_out(count("fanout")).await;
+    }
+    if wanted("idle") {
+        live::idle(count("idle")).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The real binary as a process of its own, and a client that fills and asks it.
 
 use std::{
+    net::SocketAddr,
     process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 /// A running server with a token of its first admin.
 pub(crate) struct Server {
     process: Child,
+    address: SocketAddr,
     url: String,
     token: String,
     environment: Vec<(String, String)>,
@@ -68,11 +70,24 @@ impl Server {
         }
         let ready_after = begun.elapsed();
         let token = run(&environment, &["token", "create", "--email", "admin@localhost"]);
-        Self { process, url: format!("http://{listen}/graphql"), token, environment, _folder: folder, ready_after }
+        let address = listen.parse().unwrap();
+        Self {
+            process,
+            address,
+            url: format!("http://{listen}/graphql"),
+            token,
+            environment,
+            _folder: folder,
+            ready_after,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -157,6 +172,10 @@ impl Drop for Server {
 }
 
 impl Client {
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Sends a document.
     pub(crate) async fn send(&self, query: &str, variables: Value) -> Value {
         let body = json!({ "query": query, "variables": variables });
