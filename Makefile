@@ -43,7 +43,6 @@ faults: ## Run the fault tests in full length (`make test` has them in short)
 	CONCORD_FAULTS=full cargo test --locked --test it -- claim_load
 	CONCORD_FAULTS=full cargo test --locked --test it -- merge_model
 	CONCORD_FAULTS=full cargo test --locked --test it -- merge_trace
-	CONCORD_FAULTS=full cargo test --locked --test it -- live_cuts
 
 CONCORD_CASES ?= 1000000
 

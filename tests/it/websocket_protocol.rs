@@ -27,9 +27,11 @@ on_both_databases![
     an_id_is_free_once_its_operation_has_ended,
     an_operation_that_was_ended_tells_nothing_once_it_is_done,
     a_client_that_closes_is_answered,
-    every_sentence_of_the_protocol_has_its_test,
+    every_promise_and_every_sentence_of_the_protocol_has_its_test,
 ];
 
+/// What docs/live.md promises.
+const PROMISES: usize = 12;
 /// What the protocol document says of a server.
 const SENTENCES: usize = 24;
 
@@ -402,12 +404,15 @@ async fn a_client_that_closes_is_answered(database: Database) {
 }
 
 /// docs/live.md has them in a table.
-async fn every_sentence_of_the_protocol_has_its_test(_: Database) {
+async fn every_promise_and_every_sentence_of_the_protocol_has_its_test(_: Database) {
     let docs = include_str!("../../docs/live.md");
-    let (_, table) = docs.split_once("| the protocol | tests |\n|---|---|\n").unwrap();
-    let rows: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
-    assert!(rows.len() >= SENTENCES, "{} rows", rows.len());
-    for row in rows {
+    let rows = |of: &str| -> Vec<&str> {
+        let (_, table) = docs.split_once(&format!("| {of} | tests |\n|---|---|\n")).unwrap();
+        table.lines().take_while(|line| line.starts_with('|')).collect()
+    };
+    let (sentences, promises) = (rows("the protocol"), rows("promise"));
+    assert!(sentences.len() >= SENTENCES && promises.len() >= PROMISES, "{sentences:?} {promises:?}");
+    for row in sentences.into_iter().chain(promises) {
         let tests: Vec<&str> = row.split('`').filter(|text| text.contains("::")).collect();
         assert!(!tests.is_empty(), "{row}");
         for test in tests {
