@@ -206,6 +206,13 @@ impl Feed {
         })
     }
 
+    /// As [`Feed::standing`]; none when nothing was ever read here, so that what happens is not on the path.
+    #[must_use]
+    pub fn known_standing(&self) -> Option<Standing> {
+        let has_read = self.lock().is_some();
+        has_read.then(|| self.standing())
+    }
+
     /// How many events the path has, kept or not: what was made known since raises it.
     #[must_use]
     pub fn end(&self) -> u64 {

@@ -34,9 +34,11 @@ pub(super) async fn follow(
     let viewer = caller.viewer.ok_or(signed_out)?;
     let app = &api.app;
     let turn = api.live.turns.acquire().await;
-    // Before the feed is asked for: nobody makes this process read what they do not see.
-    let sees = event::admit(app, &viewer, &wanted).await?;
     let feed = app.hub.feed(wanted.project);
+    // What the rights were looked up as of: whoever loses one after that is found by what follows.
+    let mut standing = feed.known_standing();
+    // Before the feed is read: nobody makes this process read what they do not see.
+    let sees = event::admit(app, &viewer, &wanted).await?;
     let after = wanted.after.take();
     let (reader, resync) = Reader::begin(feed.clone(), after).await?;
     drop(turn);
@@ -50,8 +52,6 @@ pub(super) async fn follow(
     if let Some(reason) = resync {
         catching_up.notice(Some(reason)).await?;
     }
-    // Looked at since: whoever lost a right meanwhile is found by what follows.
-    let mut standing = None;
     loop {
         let next = match catching_up.reader.next().await.map_err(ServiceError::from) {
             Ok(next) => next,
