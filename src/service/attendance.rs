@@ -141,13 +141,15 @@ impl Attendance {
 async fn watch(app: Weak<App>) {
     let mut next = limits::ATTENDANCE_LOOK;
     loop {
-        let Some(here) = app.upgrade() else { return };
-        let at = here.db.clock().uptime() + next.clamp(limits::ATTENDANCE_PAUSE, limits::ATTENDANCE_LOOK);
+        // Asleep it holds no more of the server than it takes to wake up.
+        let Some((db, attendance)) = app.upgrade().map(|app| (app.db.clone(), app.attendance.clone())) else { return };
+        let at = db.clock().uptime() + next.clamp(limits::ATTENDANCE_PAUSE, limits::ATTENDANCE_LOOK);
         tokio::select! {
-            () = here.db.clock().sleep_until(at) => {}
-            () = here.attendance.hurry.notified() => {}
+            () = db.clock().sleep_until(at) => {}
+            () = attendance.hurry.notified() => {}
         }
-        next = match here.attendance.look(&here).await {
+        let Some(app) = app.upgrade() else { return };
+        next = match attendance.look(&app).await {
             Ok(next) => next.unwrap_or(limits::ATTENDANCE_LOOK),
             Err(error) => {
                 tracing::debug!(%error, "cannot look at credentials");
