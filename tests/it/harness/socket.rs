@@ -163,4 +163,23 @@ impl Socket {
             }
         }
     }
+
+    /// What runs on the socket ends with this code and field of its error; where `closed` is given, the server closes the
+    /// socket with that, before which what runs may have looked by itself.
+    pub(crate) async fn ends_with(&mut self, case: &str, closed: Option<u16>, error: [&str; 2]) {
+        let messages = match closed {
+            None => vec![self.next().await],
+            Some(closed) => {
+                let (before, code, reason) = self.rest().await;
+                assert_eq!(code, closed, "{case}: {reason}");
+                before
+            }
+        };
+        for message in messages {
+            assert_eq!(message["type"], "error", "{case}: {message}");
+            let extensions = &message["payload"][0]["extensions"];
+            let told = ["code", "field"].map(|key| extensions[key].as_str().unwrap_or_default());
+            assert_eq!(told, error, "{case}: {message}");
+        }
+    }
 }
