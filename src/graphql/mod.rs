@@ -22,7 +22,7 @@ use async_graphql::{
     parser::types::{ExecutableDocument, OperationType},
 };
 pub use limits::{Limits, check_operation};
-pub use live::{Closed, Operation, Outbox, Parcel, Part};
+pub use live::{Closed, Line, Operation, Outbox, Parcel, Part};
 
 use crate::{
     repo::Scope,

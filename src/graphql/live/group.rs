@@ -97,6 +97,12 @@ struct Hall {
     next_seat: u64,
 }
 
+impl Hall {
+    fn operations(&self, which: impl Fn(&Member) -> bool) -> Vec<Arc<Operation>> {
+        self.members.values().filter(|member| which(member)).map(|member| member.operation.clone()).collect()
+    }
+}
+
 #[derive(Debug)]
 struct Member {
     operation: Arc<Operation>,
@@ -197,6 +203,16 @@ impl Groups {
     }
 }
 
+/// Tells a part to many. What it writes it writes here: others have their turn in between.
+async fn tell(operations: &[Arc<Operation>], part: &Part) {
+    for (turn, some) in operations.chunks(limits::TOLD_IN_A_TURN).enumerate() {
+        if turn > 0 {
+            tokio::task::yield_now().await;
+        }
+        some.iter().for_each(|operation| operation.tell(part.clone()));
+    }
+}
+
 impl Group {
     fn hall(&self) -> MutexGuard<'_, Hall> {
         lock(&self.hall)
@@ -262,36 +278,38 @@ impl Group {
 
     /// Moves to a place on the path, or off it, and tells those who have not seen it yet what happened there.
     /// Gives how many were told.
-    fn move_to(&self, place: Option<u64>, part: Option<&Part>) -> u64 {
-        let mut hall = self.hall();
+    async fn move_to(&self, place: Option<u64>, part: Option<&Part>) -> u64 {
         let mut left = Vec::new();
-        let mut told = 0;
-        if let (Some(at), None) = (hall.at, place) {
-            // Where the others are going they would miss what is between.
-            left.extend(hall.members.values().filter(|member| member.seen > at).map(|member| member.operation.clone()));
-        }
-        if let Some(part) = part {
-            let is_news = |member: &&Member| place.is_none_or(|place| member.seen < place);
-            for member in hall.members.values().filter(is_news) {
-                member.operation.tell(part.clone());
-                told += 1;
+        let mut to_tell = Vec::new();
+        {
+            let mut hall = self.hall();
+            if let (Some(at), None) = (hall.at, place) {
+                // Where the others are going they would miss what is between.
+                left = hall.operations(|member| member.seen > at);
+            }
+            if part.is_some() {
+                to_tell = hall.operations(|member| place.is_none_or(|place| member.seen < place));
+            }
+            let is_back = hall.at.is_none() && place.is_some();
+            hall.at = place;
+            if is_back {
+                self.back.notify_waiters();
             }
         }
-        let is_back = hall.at.is_none() && place.is_some();
-        hall.at = place;
-        drop(hall);
         left.iter().for_each(|operation| operation.give_up());
-        if is_back {
-            self.back.notify_waiters();
+        if let Some(part) = part {
+            tell(&to_tell, part).await;
         }
-        told
+        to_tell.len() as u64
     }
 
     /// Tells those who are where it is something that is no event.
-    fn announce(&self, part: &Part) {
-        let hall = self.hall();
-        let is_here = |member: &&Member| hall.at.is_none_or(|at| member.seen <= at);
-        hall.members.values().filter(is_here).for_each(|member| member.operation.tell(part.clone()));
+    async fn announce(&self, part: &Part) {
+        let here = {
+            let hall = self.hall();
+            hall.operations(|member| hall.at.is_none_or(|at| member.seen <= at))
+        };
+        tell(&here, part).await;
     }
 
     /// Looks at everybody's rights again; who has lost them is told so and nothing more.
@@ -371,7 +389,7 @@ impl Way<'_> {
         if self.next.is_none() && self.notices.is_due(api.app.db.clock().uptime()) {
             let rendered = group.notice(api, None).await?;
             self.notices.given(api.app.db.clock().uptime());
-            group.announce(&rendered.at(self.reader.cursor()));
+            group.announce(&rendered.at(self.reader.cursor())).await;
         }
         let next = match self.next.take() {
             Some(next) => next,
@@ -406,7 +424,7 @@ impl Way<'_> {
             (None, false) => self.notices.filtered(),
             (None, true) => {}
         }
-        let told = group.move_to(self.reader.place(), part.as_ref());
+        let told = group.move_to(self.reader.place(), part.as_ref()).await;
         api.app.metrics.events_delivered.inc_by(told);
         self.next = None;
         Ok(!was_nothing)

@@ -27,7 +27,7 @@ use crate::{
 
 use group::Groups;
 pub use operation::Operation;
-pub use outbox::{Closed, Outbox, Parcel, Part};
+pub use outbox::{Closed, Line, Outbox, Parcel, Part};
 pub(super) use render::mark;
 use sharing::Plan;
 pub(super) use sharing::of_viewer;

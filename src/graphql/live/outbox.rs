@@ -1,8 +1,12 @@
 //! What a connection has to send, of all its operations, in order. Bounded in bytes: whoever shows events to many at once
 //! does not wait for one who does not read; that one's connection is closed instead.
+//!
+//! Where nothing waits a result goes out by the connection's [`Line`] at once, from whoever says it: to wake a task for each
+//! connection costs more than to write to it.
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -53,6 +57,15 @@ impl Parcel {
     }
 }
 
+/// The way to the other end.
+pub trait Line: fmt::Debug + Send + Sync {
+    /// Sends a result as far as it goes at once. Gives the bytes that are left of it.
+    fn send(&self, operation: &Operation, json: &[u8]) -> Bytes;
+}
+
+/// Above this a result is not copied for each connection.
+const COPIED: usize = 16 * 1024;
+
 /// Why nothing more can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
@@ -66,6 +79,7 @@ pub enum Closed {
 #[derive(Debug)]
 pub struct Outbox {
     inner: Mutex<Inner>,
+    line: Option<Arc<dyn Line>>,
     limit: usize,
     /// There is room again.
     room: Notify,
@@ -77,22 +91,44 @@ struct Inner {
     bytes: usize,
     sender: Option<Waker>,
     closed: Option<Closed>,
+    /// Nothing waits anywhere: whoever has something to say may use the line.
+    is_lent: bool,
+    /// What is left of a result that went out in part.
+    rest: Bytes,
 }
 
 impl Outbox {
     /// An empty one that holds so many bytes.
     #[must_use]
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::default(), limit, room: Notify::new() })
+        Arc::new(Self { inner: Mutex::default(), line: None, limit, room: Notify::new() })
+    }
+
+    /// An empty one of a connection with a line.
+    #[must_use]
+    pub fn with_line(limit: usize, line: Arc<dyn Line>) -> Arc<Self> {
+        Arc::new(Self { inner: Mutex::default(), line: Some(line), limit, room: Notify::new() })
     }
 
     /// Adds a part; when there is no room the connection is closed.
     pub(super) fn push(&self, operation: &Arc<Operation>, part: Part) {
-        let parcel = Parcel { operation: operation.clone(), part };
         let mut inner = self.lock();
-        if inner.closed.is_some() {
+        // Looked at here: an operation is ended while its line is not lent.
+        if inner.closed.is_some() || operation.has_ended() {
             return;
         }
+        if let (true, Part::Next(json), Some(line)) = (inner.is_lent, &part, &self.line)
+            && json.len() <= COPIED
+        {
+            inner.rest = line.send(operation, json);
+            if !inner.rest.is_empty() {
+                inner.is_lent = false;
+                wake(inner);
+            }
+            return;
+        }
+        inner.is_lent = false;
+        let parcel = Parcel { operation: operation.clone(), part };
         // One alone may be larger than the limit.
         if inner.bytes > 0 && inner.bytes + parcel.len() > self.limit {
             self.shut(inner, Closed::TooSlow);
@@ -100,11 +136,23 @@ impl Outbox {
         }
         inner.bytes += parcel.len();
         inner.parcels.push_back(parcel);
-        let sender = inner.sender.take();
-        drop(inner);
-        if let Some(sender) = sender {
-            sender.wake();
-        }
+        wake(inner);
+    }
+
+    /// Nothing waits with whoever called [`Outbox::poll_take`] either: until they take it back, results go out by the line
+    /// from where they are said.
+    pub fn lend_line(&self) {
+        let mut inner = self.lock();
+        inner.is_lent = inner.parcels.is_empty() && inner.closed.is_none();
+    }
+
+    /// From now on only the caller uses the line. Gives what is left of a result that went out in part; it must be sent
+    /// before anything else.
+    #[must_use]
+    pub fn take_line_back(&self) -> Bytes {
+        let mut inner = self.lock();
+        inner.is_lent = false;
+        std::mem::take(&mut inner.rest)
     }
 
     /// Waits until half of it is free.
@@ -128,14 +176,11 @@ impl Outbox {
 
     fn shut(&self, mut inner: MutexGuard<'_, Inner>, why: Closed) {
         inner.closed.get_or_insert(why);
+        inner.is_lent = false;
         let given_up = std::mem::take(&mut inner.parcels);
         inner.bytes = 0;
-        let sender = inner.sender.take();
-        drop(inner);
+        wake(inner);
         drop(given_up);
-        if let Some(sender) = sender {
-            sender.wake();
-        }
         self.room.notify_waiters();
     }
 
@@ -182,6 +227,15 @@ impl Outbox {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes whoever sends.
+fn wake(mut inner: MutexGuard<'_, Inner>) {
+    let sender = inner.sender.take();
+    drop(inner);
+    if let Some(sender) = sender {
+        sender.wake();
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     domain::limits,
     graphql::{Closed, Operation, Outbox, Parcel, Part},
     http::graphql::websocket::{
-        message::{ClientMessage, Closing, ServerMessage},
+        message::{self, ClientMessage, Closing, ServerMessage},
         wire::Wire,
     },
     service::attendance::Leave,
@@ -116,21 +116,15 @@ pub(super) struct Conversation<E: Engine> {
     blocked_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     session: Option<E::Session>,
-    running: Vec<Running>,
+    running: Vec<Arc<Operation>>,
     outbox: Arc<Outbox>,
-}
-
-/// An operation that runs.
-struct Running {
-    operation: Arc<Operation>,
-    /// What stands before each of its results.
-    head: Box<[u8]>,
 }
 
 impl<E: Engine> Conversation<E> {
     /// A conversation that begins now.
     pub(super) fn new(wire: Wire, engine: E, bounds: Bounds) -> Box<Self> {
         let now = Instant::now();
+        let outbox = Outbox::with_line(bounds.queue_bytes, wire.line());
         Box::new(Self {
             wire,
             engine,
@@ -142,7 +136,7 @@ impl<E: Engine> Conversation<E> {
             timer: Box::pin(sleep_until(now + bounds.ping.min(bounds.init_time))),
             session: None,
             running: Vec::new(),
-            outbox: Outbox::new(bounds.queue_bytes),
+            outbox,
         })
     }
 
@@ -156,6 +150,7 @@ impl<E: Engine> Conversation<E> {
 
     /// The next message of the other end. In between everything is done that time and operations ask for.
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Result<Message, Closing>> {
+        self.wire.go_on_with(self.outbox.take_line_back());
         loop {
             match self.wire.poll_flush(context) {
                 Poll::Ready(Ok(())) => self.blocked_since = None,
@@ -193,7 +188,10 @@ impl<E: Engine> Conversation<E> {
             match self.poll_timer(context) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(closing)) => return Poll::Ready(Err(closing)),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.outbox.lend_line();
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -282,7 +280,7 @@ impl<E: Engine> Conversation<E> {
             ClientMessage::Pong => {}
             ClientMessage::Subscribe { id, request } => {
                 let Some(session) = &self.session else { return Err(Closing::Unauthorized) };
-                if self.running.iter().any(|running| running.operation.id() == id) {
+                if self.running.iter().any(|running| running.id() == id) {
                     return Err(Closing::Duplicate(id));
                 }
                 let operation = if self.running.len() >= self.bounds.operations {
@@ -290,12 +288,11 @@ impl<E: Engine> Conversation<E> {
                 } else {
                     self.engine.begin(session, *request, &self.outbox, &id)
                 };
-                let head = head(&operation, "next", r#","payload":"#).into_bytes().into();
-                self.running.push(Running { operation, head });
+                self.running.push(operation);
             }
             ClientMessage::Complete(id) => {
-                if let Some(at) = self.running.iter().position(|running| running.operation.id() == id) {
-                    self.running.swap_remove(at).operation.end();
+                if let Some(at) = self.running.iter().position(|running| running.id() == id) {
+                    self.running.swap_remove(at).end();
                 }
             }
         }
@@ -305,15 +302,23 @@ impl<E: Engine> Conversation<E> {
     /// Sends a part of an operation, unless that was told to end.
     fn write(&mut self, parcel: Parcel) {
         let Parcel { operation, part } = parcel;
-        let at = self.running.iter().position(|running| Arc::ptr_eq(&running.operation, &operation));
-        let Some(at) = at.filter(|_| !operation.has_ended()) else { return };
-        let (head, json) = match part {
-            Part::Next(json) => return self.wire.send(&self.running[at].head, json, b"}"),
-            Part::Failed(json) => (head(&operation, "error", r#","payload":"#), json),
-            Part::Complete => (head(&operation, "complete", ""), Bytes::new()),
-        };
-        self.running.swap_remove(at).operation.end();
-        self.wire.send(head.as_bytes(), json, b"}");
+        if operation.has_ended() {
+            return;
+        }
+        let is_last = !matches!(part, Part::Next(_));
+        match part {
+            Part::Next(json) => self.tell(&operation, "next", json),
+            Part::Failed(json) => self.tell(&operation, "error", json),
+            Part::Complete => self.say(&ServerMessage::Complete { id: operation.id().to_owned() }),
+        }
+        if is_last {
+            operation.end();
+            self.running.retain(|running| !Arc::ptr_eq(running, &operation));
+        }
+    }
+
+    fn tell(&mut self, operation: &Operation, kind: &str, json: Bytes) {
+        self.wire.send(message::head(operation, kind).as_bytes(), json, message::TAIL);
     }
 
     fn say(&mut self, message: &ServerMessage) {
@@ -323,9 +328,10 @@ impl<E: Engine> Conversation<E> {
     /// Says why, and waits for the other end to have heard it: a socket dropped with bytes unread would be reset.
     async fn close(&mut self, closing: &Closing) {
         // Operations end with the conversation, not after the farewell.
-        self.running.iter().for_each(|running| running.operation.end());
+        self.running.iter().for_each(|running| running.end());
         self.outbox.close(Closed::Leave(Leave::CredentialEnded));
         let wire = &mut self.wire;
+        wire.go_on_with(self.outbox.take_line_back());
         // Without one the other end is gone, or has closed the socket itself and waits for an answer.
         if let Some(frame) = closing.frame() {
             wire.close(frame);
@@ -350,13 +356,8 @@ impl<E: Engine> Conversation<E> {
 
 impl<E: Engine> Drop for Conversation<E> {
     fn drop(&mut self) {
-        self.running.iter().for_each(|running| running.operation.end());
+        self.running.iter().for_each(|running| running.end());
     }
-}
-
-/// A message of an operation up to its payload.
-fn head(operation: &Operation, kind: &str, payload: &str) -> String {
-    format!(r#"{{"id":{},"type":"{kind}"{payload}"#, Value::from(operation.id()))
 }
 
 impl From<Closed> for Closing {

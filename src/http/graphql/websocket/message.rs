@@ -6,7 +6,7 @@ use async_graphql::Request;
 use serde_json::{Map, Value};
 use tungstenite::{Utf8Bytes, protocol::CloseFrame};
 
-use crate::{domain::limits, http::graphql::request};
+use crate::{domain::limits, graphql::Operation, http::graphql::request};
 
 /// What a client says.
 #[derive(Debug)]
@@ -85,6 +85,11 @@ pub(super) enum ServerMessage {
         /// The same.
         payload: Option<Value>,
     },
+    /// An operation has ended.
+    Complete {
+        /// Its name.
+        id: String,
+    },
 }
 
 impl fmt::Display for ServerMessage {
@@ -92,10 +97,19 @@ impl fmt::Display for ServerMessage {
         match self {
             Self::ConnectionAck => f.write_str(r#"{"type":"connection_ack"}"#),
             Self::Pong { payload: None } => f.write_str(r#"{"type":"pong"}"#),
+            Self::Complete { id } => write!(f, r#"{{"id":{},"type":"complete"}}"#, Value::from(id.as_str())),
             Self::Pong { payload: Some(payload) } => write!(f, r#"{{"type":"pong","payload":{payload}}}"#),
         }
     }
 }
+
+/// A message about an operation up to its payload; behind that stands [`TAIL`].
+pub(super) fn head(operation: &Operation, kind: &str) -> String {
+    format!(r#"{{"id":{},"type":"{kind}","payload":"#, Value::from(operation.id()))
+}
+
+/// What ends a message with a payload.
+pub(super) const TAIL: &[u8] = b"}";
 
 /// Why a socket is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind, IoSlice, Read, Write},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -20,17 +21,54 @@ use tungstenite::{
     },
 };
 
-use crate::domain::limits;
+use crate::{
+    domain::limits,
+    graphql::{Line, Operation},
+    http::graphql::websocket::message,
+};
 
 /// One end of a WebSocket.
 pub(super) struct Wire {
-    stream: TcpStream,
+    connection: Arc<Connection>,
     context: WebSocketContext,
     inbound: Inbound,
     outbound: VecDeque<Frame>,
     /// A large message that was read last. While it is here its buffer cannot be taken up again, so that reading goes on
     /// with a small one.
     large: Option<Bytes>,
+}
+
+/// The connection itself.
+#[derive(Debug)]
+struct Connection(TcpStream);
+
+impl Connection {
+    /// Sends bytes as far as it takes them at once; gives the rest. What fails here fails again when that is written.
+    fn send(&self, bytes: Vec<u8>) -> Bytes {
+        let written = self.0.try_write(&bytes).unwrap_or(0);
+        if written == bytes.len() { Bytes::new() } else { Bytes::from(bytes).split_off(written) }
+    }
+}
+
+impl Line for Connection {
+    fn send(&self, operation: &Operation, json: &[u8]) -> Bytes {
+        self.send(in_one_piece([message::head(operation, "next").as_bytes(), json, message::TAIL]))
+    }
+}
+
+/// A text message as one piece: copying a small one costs less than telling the system of its parts.
+fn in_one_piece(parts: [&[u8]; 3]) -> Vec<u8> {
+    let length = parts.iter().map(|part| part.len()).sum();
+    let mut framed = Vec::with_capacity(MAX_HEADER + length);
+    write_header(length, &mut framed);
+    parts.iter().for_each(|part| framed.extend_from_slice(part));
+    framed
+}
+
+fn write_header(length: usize, to: &mut Vec<u8>) {
+    let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
+    // Writing to memory does not fail.
+    let _ = header.format(length as u64, to);
 }
 
 /// What came with the request that opened the socket.
@@ -70,7 +108,7 @@ const LARGE: usize = 1024;
 
 impl Wire {
     /// Over a connection that has become a socket; `first` was read from it already.
-    pub(super) fn new(stream: TcpStream, first: &[u8], message_bytes: usize) -> Self {
+    pub(super) fn new(connection: TcpStream, first: &[u8], message_bytes: usize) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(limits::SOCKET_READ_BUFFER)
             .write_buffer_size(0)
@@ -79,7 +117,13 @@ impl Wire {
         let context = WebSocketContext::new(Role::Server, Some(config));
         // A copy: the bytes themselves would keep all that HTTP had read into.
         let inbound = Inbound(Bytes::copy_from_slice(first));
-        Self { stream, context, inbound, outbound: VecDeque::new(), large: None }
+        let connection = Arc::new(Connection(connection));
+        Self { connection, context, inbound, outbound: VecDeque::new(), large: None }
+    }
+
+    /// The way by which others may send while this does not.
+    pub(super) fn line(&self) -> Arc<dyn Line> {
+        self.connection.clone()
     }
 
     /// Whether all frames have been written.
@@ -89,25 +133,23 @@ impl Wire {
 
     /// Sends a text message of three parts, as far as the connection takes it at once; the rest waits.
     pub(super) fn send(&mut self, head: &[u8], body: Bytes, tail: &'static [u8]) {
-        let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
         let length = head.len() + body.len() + tail.len();
-        // Small ones in one piece: copying them costs less than telling the system of their parts.
-        let is_small = length <= SMALL;
-        let mut framed = Vec::with_capacity(MAX_HEADER + if is_small { length } else { head.len() });
-        // Writing to memory does not fail.
-        let _ = header.format(length as u64, &mut framed);
-        framed.extend_from_slice(head);
-        if !is_small {
+        if length > SMALL {
+            let mut framed = Vec::with_capacity(MAX_HEADER + head.len());
+            write_header(length, &mut framed);
+            framed.extend_from_slice(head);
             self.outbound.push_back(Frame { head: framed.into(), body, tail });
             return;
         }
-        framed.extend_from_slice(&body);
-        framed.extend_from_slice(tail);
-        // What fails here fails again when the rest is written.
-        let written = if self.outbound.is_empty() { self.stream.try_write(&framed).unwrap_or(0) } else { 0 };
-        if written < framed.len() {
-            let head = Bytes::from(framed).split_off(written);
-            self.outbound.push_back(Frame { head, body: Bytes::new(), tail: &[] });
+        let framed = in_one_piece([head, &body, tail]);
+        let rest = if self.outbound.is_empty() { self.connection.send(framed) } else { framed.into() };
+        self.go_on_with(rest);
+    }
+
+    /// Puts what is left of a frame in the queue.
+    pub(super) fn go_on_with(&mut self, rest: Bytes) {
+        if !rest.is_empty() {
+            self.outbound.push_back(Frame { head: rest, body: Bytes::new(), tail: &[] });
         }
     }
 
@@ -122,15 +164,15 @@ impl Wire {
     }
 
     fn control(&mut self, write: impl FnOnce(&mut WebSocketContext, &mut Ends<'_>) -> Result<(), Error>) {
-        let Self { stream, context, inbound, outbound, .. } = self;
+        let Self { connection, context, inbound, outbound, .. } = self;
         // Fails only when the socket is closed: then nobody is there to read it.
-        let _ = write(context, &mut Ends { stream, inbound, outbound });
+        let _ = write(context, &mut Ends { connection, inbound, outbound });
     }
 
     /// Writes what waits; ready once all of it is written.
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outbound.is_empty() {
-            ready!(self.stream.poll_write_ready(context))?;
+            ready!(self.connection.0.poll_write_ready(context))?;
             match self.write_some() {
                 Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
                 Ok(_) => {}
@@ -154,7 +196,7 @@ impl Wire {
                 used += 1;
             }
         }
-        let written = self.stream.try_write_vectored(&slices[..used])?;
+        let written = self.connection.0.try_write_vectored(&slices[..used])?;
         let mut left = written;
         while let Some(frame) = self.outbound.front_mut() {
             let length = frame.len();
@@ -172,10 +214,10 @@ impl Wire {
     pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<Message, Error>> {
         loop {
             if self.inbound.0.is_empty() {
-                ready!(self.stream.poll_read_ready(context))?;
+                ready!(self.connection.0.poll_read_ready(context))?;
             }
-            let Self { stream, context, inbound, outbound, .. } = self;
-            let read = context.read(&mut Ends { stream, inbound, outbound });
+            let Self { connection, context, inbound, outbound, .. } = self;
+            let read = context.read(&mut Ends { connection, inbound, outbound });
             self.large = None;
             match read {
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
@@ -193,7 +235,7 @@ impl Wire {
 
 /// The connection as tungstenite sees it.
 struct Ends<'w> {
-    stream: &'w TcpStream,
+    connection: &'w Connection,
     inbound: &'w mut Inbound,
     outbound: &'w mut VecDeque<Frame>,
 }
@@ -201,7 +243,7 @@ struct Ends<'w> {
 impl Read for Ends<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.inbound.0.is_empty() {
-            return self.stream.try_read(buffer);
+            return self.connection.0.try_read(buffer);
         }
         let length = self.inbound.0.len().min(buffer.len());
         self.inbound.0.copy_to_slice(&mut buffer[..length]);
