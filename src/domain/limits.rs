@@ -38,6 +38,10 @@ pub const SOCKET_SILENCE: Duration = Duration::from_secs(60);
 pub const SOCKET_SEND_TIME: Duration = Duration::from_secs(30);
 /// How long a client may take to answer that the server closes the socket.
 pub const SOCKET_CLOSE_TIME: Duration = Duration::from_secs(2);
+/// The pause between two sockets that a stopping server closes, on average.
+pub const SOCKET_STOP_PAUSE: Duration = Duration::from_micros(500);
+/// How long it takes at most until all of them are.
+pub const SOCKET_STOP_TIME: Duration = Duration::from_secs(5);
 /// Bytes of one message of a client.
 pub const SOCKET_MESSAGE_BYTES: usize = 1024 * 1024;
 /// Bytes of results that wait for a client to read what it got; a client that is told more is closed with 1013.

@@ -106,6 +106,16 @@ impl Path {
         self.base.iter().zip(&self.streams).map(|(base, kept)| base + kept.len() as i64).collect()
     }
 
+    /// The cursor at the end.
+    pub(super) fn cursor(&self, project: ProjectId) -> EventCursor {
+        EventCursor::new(self.epoch, project, self.head())
+    }
+
+    /// Why somebody cannot go on from a position; none when they can.
+    pub(super) fn why_unknown(&self, cursor: &EventCursor, project: ProjectId) -> Option<&'static str> {
+        read::why_unknown(cursor, project, self.epoch, &self.bottoms, &self.head())
+    }
+
     /// The event of a stream at a position, where it is kept.
     pub(super) fn event(&self, stream: usize, position: i64) -> Option<&Arc<StoredEvent>> {
         let index = usize::try_from(position - self.base.get(stream)? - 1).ok()?;
@@ -306,13 +316,6 @@ impl Feed {
         }
         drop(guard);
         self.moved.send_replace(());
-    }
-
-    /// Why somebody cannot go on from a position; none when they can.
-    pub(super) fn why_unknown(&self, cursor: &EventCursor) -> Option<&'static str> {
-        let guard = self.lock();
-        let path = guard.as_ref()?;
-        read::why_unknown(cursor, self.project, path.epoch, &path.bottoms, &path.head())
     }
 }
 

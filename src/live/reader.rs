@@ -67,17 +67,17 @@ impl Reader {
         let moves = feed.moves();
         // Whatever was committed when somebody took the cursor is known here now.
         feed.look().await?;
-        let reason = after.as_ref().and_then(|after| feed.why_unknown(after));
-        let mut reader = Self::at_present(feed.clone()).ok_or(RepoError::NotFound)?;
-        reader.moves = moves;
-        if let Some(after) = after.filter(|_| reason.is_none()) {
-            reader.cursor = after;
-            let mut guard = feed.lock();
-            if let Some(path) = guard.as_mut() {
-                reader.place = Place::behind(path);
+        // Under one lock: a cursor that is known is one of this path.
+        let (turn, place, cursor, reason) = {
+            let guard = feed.lock();
+            let path = guard.as_ref().ok_or(RepoError::NotFound)?;
+            let reason = after.as_ref().and_then(|after| path.why_unknown(after, feed.project()));
+            match after.filter(|_| reason.is_none()) {
+                Some(after) => (path.turn, Place::behind(path), after, None),
+                None => (path.turn, Place::OnPath(path.end()), path.cursor(feed.project()), reason),
             }
-        }
-        Ok((reader, reason))
+        };
+        Ok((Self { feed, cursor, turn, place, moves }, reason))
     }
 
     /// At the end of what the feed has read; none when it never has.
@@ -87,8 +87,7 @@ impl Reader {
         let (turn, place, cursor) = {
             let guard = feed.lock();
             let path = guard.as_ref()?;
-            let cursor = EventCursor::new(path.epoch, feed.project(), path.head());
-            (path.turn, Place::OnPath(path.end()), cursor)
+            (path.turn, Place::OnPath(path.end()), path.cursor(feed.project()))
         };
         Some(Self { feed, cursor, turn, place, moves })
     }
@@ -159,7 +158,7 @@ impl Reader {
 
     fn jump_to_present(&mut self, path: &Path) {
         self.turn = path.turn;
-        self.cursor = EventCursor::new(path.epoch, self.feed.project(), path.head());
+        self.cursor = path.cursor(self.feed.project());
         self.place = Place::OnPath(path.end());
     }
 

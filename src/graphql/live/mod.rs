@@ -85,6 +85,7 @@ async fn run(api: &Api, mut caller: Caller, request: Request, operation: &Arc<Op
         let response = api.run(prepared).await;
         return answer(api, operation, response, is_refused).await;
     }
+    operation.goes_on_for_long();
     let plan = Plan::of(&prepared.document, query, name, variables, &api.live.personal);
     let stage = Stage::default();
     let mut request = prepared.request.data(stage.clone());

@@ -22,6 +22,8 @@ pub struct Operation {
     id: Box<str>,
     outbox: Arc<Outbox>,
     ended: AtomicBool,
+    /// It is a subscription: it has no end of its own.
+    goes_on: AtomicBool,
     holds: Mutex<Holds>,
 }
 
@@ -36,7 +38,13 @@ impl Operation {
     /// One that has just begun; what it says goes to `outbox`.
     #[must_use]
     pub fn new(id: &str, outbox: Arc<Outbox>) -> Arc<Self> {
-        Arc::new(Self { id: id.into(), outbox, ended: AtomicBool::new(false), holds: Mutex::default() })
+        Arc::new(Self {
+            id: id.into(),
+            outbox,
+            ended: AtomicBool::new(false),
+            goes_on: AtomicBool::new(false),
+            holds: Mutex::default(),
+        })
     }
 
     /// What the client calls it.
@@ -49,6 +57,17 @@ impl Operation {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+
+    /// Whether it is known to be a subscription: others have one result, which is worth waiting for.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.goes_on.load(Ordering::Acquire)
+    }
+
+    /// It is a subscription.
+    pub fn goes_on_for_long(&self) {
+        self.goes_on.store(true, Ordering::Release);
     }
 
     /// Ends it: nothing more comes of it.
@@ -85,15 +104,12 @@ impl Operation {
 
     /// Says a part at once.
     pub fn tell(self: &Arc<Self>, part: Part) {
-        if !self.has_ended() {
-            self.outbox.push(self, part);
-        }
+        self.outbox.push(self, part);
     }
 
     /// Says a part once there is room for it.
     pub async fn send(self: &Arc<Self>, part: Part) {
-        self.outbox.has_room().await;
-        self.tell(part);
+        self.outbox.push_patiently(self, part).await;
     }
 
     /// Says a result.

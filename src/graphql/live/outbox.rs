@@ -31,10 +31,11 @@ pub enum Part {
 }
 
 impl Part {
+    /// Bytes that it takes while it waits.
     fn len(&self) -> usize {
         match self {
-            Self::Next(json) | Self::Failed(json) => json.len(),
-            Self::Complete => 0,
+            Self::Next(json) | Self::Failed(json) => AROUND + json.len(),
+            Self::Complete => AROUND,
         }
     }
 }
@@ -50,12 +51,6 @@ pub struct Parcel {
 
 /// Bytes that a parcel takes beside its JSON: message and frame around it, and its place here.
 const AROUND: usize = 128;
-
-impl Parcel {
-    fn len(&self) -> usize {
-        self.part.len() + AROUND
-    }
-}
 
 /// The way to the other end.
 pub trait Line: fmt::Debug + Send + Sync {
@@ -73,6 +68,8 @@ pub enum Closed {
     TooSlow,
     /// Whoever it is for may not stay.
     Leave(Leave),
+    /// Nobody is there any more.
+    Gone,
 }
 
 /// What waits to be sent on one connection.
@@ -97,6 +94,13 @@ struct Inner {
     rest: Bytes,
 }
 
+impl Inner {
+    /// One alone may be larger than the limit. There is always room in what is closed: it is not kept.
+    fn has_room(&self, part: &Part, limit: usize) -> bool {
+        self.closed.is_some() || self.bytes == 0 || self.bytes + part.len() <= limit
+    }
+}
+
 impl Outbox {
     /// An empty one that holds so many bytes.
     #[must_use]
@@ -112,7 +116,31 @@ impl Outbox {
 
     /// Adds a part; when there is no room the connection is closed.
     pub(super) fn push(&self, operation: &Arc<Operation>, part: Part) {
-        let mut inner = self.lock();
+        let inner = self.lock();
+        if operation.has_ended() || inner.has_room(&part, self.limit) {
+            self.put(inner, operation, part);
+        } else {
+            self.shut(inner, Closed::TooSlow);
+        }
+    }
+
+    /// Adds a part once there is room for it.
+    pub(super) async fn push_patiently(&self, operation: &Arc<Operation>, part: Part) {
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            {
+                let inner = self.lock();
+                if inner.has_room(&part, self.limit) {
+                    return self.put(inner, operation, part);
+                }
+            }
+            room.await;
+        }
+    }
+
+    fn put(&self, mut inner: MutexGuard<'_, Inner>, operation: &Arc<Operation>, part: Part) {
         // Looked at here: an operation is ended while its line is not lent.
         if inner.closed.is_some() || operation.has_ended() {
             return;
@@ -128,14 +156,8 @@ impl Outbox {
             return;
         }
         inner.is_lent = false;
-        let parcel = Parcel { operation: operation.clone(), part };
-        // One alone may be larger than the limit.
-        if inner.bytes > 0 && inner.bytes + parcel.len() > self.limit {
-            self.shut(inner, Closed::TooSlow);
-            return;
-        }
-        inner.bytes += parcel.len();
-        inner.parcels.push_back(parcel);
+        inner.bytes += part.len();
+        inner.parcels.push_back(Parcel { operation: operation.clone(), part });
         wake(inner);
     }
 
@@ -153,19 +175,6 @@ impl Outbox {
         let mut inner = self.lock();
         inner.is_lent = false;
         std::mem::take(&mut inner.rest)
-    }
-
-    /// Waits until half of it is free.
-    pub(super) async fn has_room(&self) {
-        loop {
-            let room = self.room.notified();
-            tokio::pin!(room);
-            room.as_mut().enable();
-            if self.lock().bytes <= self.limit / 2 {
-                return;
-            }
-            room.await;
-        }
     }
 
     /// Nothing more is taken; what waits is given up.
@@ -190,7 +199,7 @@ impl Outbox {
         self.lock().closed
     }
 
-    /// Waits until nothing more can be sent; the waker is that of [`Outbox::poll_take`].
+    /// Ready once nothing more can be sent; the waker is that of [`Outbox::poll_take`].
     pub fn poll_closed(&self, context: &mut Context<'_>) -> Poll<Closed> {
         let mut inner = self.lock();
         match inner.closed {
@@ -280,13 +289,72 @@ mod tests {
         assert_eq!((inner.parcels.len(), inner.bytes), (0, 0));
     }
 
+    /// Takes a few bytes of each result at once.
+    #[derive(Debug)]
+    struct Narrow {
+        takes: usize,
+        taken: Mutex<Vec<u8>>,
+    }
+
+    impl Line for Narrow {
+        fn send(&self, _: &Operation, json: &[u8]) -> Bytes {
+            let (now, rest) = json.split_at(json.len().min(self.takes));
+            self.taken.lock().unwrap().extend_from_slice(now);
+            Bytes::copy_from_slice(rest)
+        }
+    }
+
+    fn with_line(takes: usize) -> (Arc<Narrow>, Arc<Outbox>, Arc<Operation>) {
+        let line = Arc::new(Narrow { takes, taken: Mutex::default() });
+        let outbox = Outbox::with_line(100_000, line.clone());
+        let operation = Operation::new("1", outbox.clone());
+        (line, outbox, operation)
+    }
+
+    #[test]
+    fn while_its_line_is_lent_results_go_out_where_they_are_said() {
+        let (line, outbox, operation) = with_line(10);
+        operation.tell(part(1));
+        outbox.lend_line();
+        assert_eq!(take(&outbox), Poll::Ready(Ok(1)), "what waits goes first");
+        outbox.lend_line();
+        operation.tell(part(2));
+        operation.tell(part(3));
+        assert_eq!((line.taken.lock().unwrap().len(), take(&outbox)), (5, Poll::Pending));
+        assert_eq!(outbox.take_line_back(), "");
+        operation.tell(part(4));
+        assert_eq!((line.taken.lock().unwrap().len(), take(&outbox)), (5, Poll::Ready(Ok(1))));
+        outbox.lend_line();
+        operation.tell(part(COPIED + 1));
+        assert_eq!((line.taken.lock().unwrap().len(), take(&outbox)), (5, Poll::Ready(Ok(1))), "too large to copy");
+        outbox.lend_line();
+        operation.end();
+        operation.tell(part(1));
+        assert_eq!(line.taken.lock().unwrap().len(), 5, "it has ended");
+    }
+
+    #[test]
+    fn behind_what_a_line_did_not_take_everything_waits_even_when_it_is_closed() {
+        let (line, outbox, operation) = with_line(10);
+        outbox.lend_line();
+        operation.tell(part(30));
+        operation.tell(part(4));
+        operation.tell(Part::Complete);
+        outbox.close(Closed::TooSlow);
+        assert_eq!(line.taken.lock().unwrap().len(), 10);
+        assert_eq!(outbox.take_line_back().len(), 20);
+    }
+
     #[test]
     fn of_one_who_has_ended_nothing_is_taken() {
         let outbox = Outbox::new(1_000);
         let operation = Operation::new("1", outbox.clone());
+        operation.tell(part(900));
+        assert_eq!(take(&outbox), Poll::Ready(Ok(1)));
+        operation.tell(part(800));
         operation.end();
-        operation.tell(part(1));
-        assert_eq!(take(&outbox), Poll::Pending);
+        operation.tell(part(800));
+        assert_eq!(take(&outbox), Poll::Ready(Ok(1)), "and nobody is too slow for it");
     }
 
     #[tokio::test]
@@ -299,7 +367,11 @@ mod tests {
         assert_eq!(take(&outbox), Poll::Ready(Ok(1)));
         waiting.await;
         assert_eq!(take(&outbox), Poll::Ready(Ok(1)));
-        operation.tell(part(800));
+        operation.tell(part(100));
+        let mut waiting = Box::pin(operation.send(part(10_000)));
+        assert_eq!(waiting.as_mut().now_or_never(), None, "one alone may be larger, beside others it waits");
+        assert_eq!((take(&outbox), outbox.closed()), (Poll::Ready(Ok(1)), None));
+        waiting.await;
         let waiting = operation.send(part(1));
         outbox.close(Closed::TooSlow);
         waiting.await;

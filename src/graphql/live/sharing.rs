@@ -83,8 +83,8 @@ impl Plan {
         let position = operation.and_then(|operation| variable_of_position(document, operation));
         let mut text = String::new();
         for (name, value) in variables.iter().filter(|(name, _)| Some(*name) != position.as_ref()) {
-            // Texts are quoted in a value's own text: two lists of variables never look the same.
-            let _ = write!(text, "{name}:{value};");
+            // Names and texts are quoted: two lists of variables never look the same.
+            let _ = write!(text, "{:?}:{value};", name.as_str());
         }
         let question = Question { query, operation: name, variables: text };
         Self { question, is_personal: asks_for(document, personal), variables }

@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     domain::{limits, words::ErrorCode},
-    graphql::{Caller, Operation, Outbox, Parcel, Part},
+    graphql::{Caller, Closed, Operation, Outbox, Parcel, Part},
     http::{
         Server, auth,
         error::HttpError,
@@ -118,13 +118,15 @@ struct Telling {
     parcels: VecDeque<Parcel>,
     silence: Interval,
     stop: watch::Receiver<bool>,
+    /// The server stops, once this has its result.
+    is_last: bool,
 }
 
 impl Telling {
     fn new(operation: Arc<Operation>, outbox: Arc<Outbox>, keep_alive: Duration, stop: watch::Receiver<bool>) -> Self {
         let mut silence = interval_at(Instant::now() + keep_alive, keep_alive);
         silence.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { operation, outbox, parcels: VecDeque::new(), silence, stop }
+        Self { operation, outbox, parcels: VecDeque::new(), silence, stop, is_last: false }
     }
 
     fn events(self, place: OwnedSemaphorePermit) -> impl Stream<Item = Bytes> + Send {
@@ -136,8 +138,8 @@ impl Telling {
         stream::iter([COMMENT]).chain(rest)
     }
 
-    /// The next bytes. Without a `complete` before its end clients open the stream again: so it ends when the server
-    /// stops, when its client reads too slowly, and with its credential, instead of which they may have another by then.
+    /// The next bytes. Without a `complete` before its end clients open the stream again: so a subscription ends when the
+    /// server stops, and anything when its client reads too slowly, and with its credential, instead of which they may have another by then.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             // Something more may stand behind its last part.
@@ -148,9 +150,15 @@ impl Telling {
                 return self.tell(&parcel.part);
             }
             tokio::select! {
-                // An error means that the sender is gone, which is a reason to stop as well.
-                _ = self.stop.wait_for(|stop| *stop) => return None,
+                biased;
                 taken = poll_fn(|context| self.outbox.poll_take(context)) => self.parcels = taken.ok()?,
+                // An error means that the sender is gone, which is a reason to stop as well.
+                _ = self.stop.wait_for(|stop| *stop), if !self.is_last => {
+                    self.is_last = true;
+                    if self.operation.goes_on() {
+                        return None;
+                    }
+                }
                 _ = self.silence.tick() => return Some(COMMENT),
             }
         }
@@ -178,6 +186,8 @@ impl Telling {
 impl Drop for Telling {
     fn drop(&mut self) {
         self.operation.end();
+        // What waits there holds the operation, which holds the outbox.
+        self.outbox.close(Closed::Gone);
     }
 }
 
@@ -197,7 +207,7 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
-    use crate::{graphql::Closed, service::attendance::Leave};
+    use crate::service::attendance::Leave;
 
     const LONG: Duration = Duration::from_secs(600);
 
@@ -269,9 +279,13 @@ mod tests {
         let (mut telling, stop) = telling(Vec::new());
         assert_eq!(telling.next().now_or_never(), None, "nothing to say");
         stop.send(true).unwrap();
+        assert_eq!(telling.next().now_or_never(), None, "a result is waited for");
+        telling.operation.goes_on_for_long();
+        telling.is_last = false;
         assert_eq!(telling.next().await, None);
-        let operation = telling.operation.clone();
+        let (operation, outbox) = (telling.operation.clone(), telling.outbox.clone());
         drop(telling);
         assert!(operation.has_ended());
+        assert_eq!(outbox.closed(), Some(Closed::Gone));
     }
 }

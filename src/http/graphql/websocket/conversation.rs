@@ -2,10 +2,9 @@
 //! what they have to say. It reads nothing more while the other end does not read what it got.
 
 use std::{
-    convert::Infallible,
     future::{Future, poll_fn},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,10 +12,7 @@ use std::{
 use async_graphql::Request;
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::{
-    sync::watch,
-    time::{Instant, Sleep, sleep_until, timeout, timeout_at},
-};
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use tungstenite::Message;
 
 use crate::{
@@ -55,6 +51,7 @@ pub(super) struct Bounds {
     ping: Duration,
     silence: Duration,
     send_time: Duration,
+    finish_time: Duration,
     close_time: Duration,
     message_bytes: usize,
     operations: usize,
@@ -68,6 +65,7 @@ impl Default for Bounds {
             ping: limits::SOCKET_PING,
             silence: limits::SOCKET_SILENCE,
             send_time: limits::SOCKET_SEND_TIME,
+            finish_time: limits::REQUEST_TIME,
             close_time: limits::SOCKET_CLOSE_TIME,
             message_bytes: limits::SOCKET_MESSAGE_BYTES,
             operations: limits::SOCKET_OPERATIONS,
@@ -77,26 +75,31 @@ impl Default for Bounds {
 }
 
 impl Bounds {
+    /// When somebody is asked for a sign of life who gave one just now: together with others, in one waking of the process.
+    fn ping_after(&self, now: Instant) -> Instant {
+        static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let beat = self.ping / 25;
+        let since_first = (now + self.ping).saturating_duration_since(*FIRST);
+        let beats = since_first.as_nanos().div_ceil(beat.as_nanos().max(1));
+        *FIRST + beat * u32::try_from(beats).unwrap_or(u32::MAX)
+    }
+
     /// The largest message that is read, larger than we take, so that we can say why we do not.
     pub(super) fn read_bytes(&self) -> usize {
         2 * self.message_bytes
     }
 }
 
-/// Talks until one end closes the socket or `stop` turns true.
-pub(super) async fn converse<E: Engine>(mut conversation: Box<Conversation<E>>, mut stop: watch::Receiver<bool>) {
-    let closing = {
-        // An error means that the sender is gone, which is a reason to stop as well.
-        let stopped = stop.wait_for(|stop| *stop);
-        tokio::pin!(stopped);
-        tokio::select! {
-            biased;
-            talked = conversation.talk() => match talked {
-                Err(closing) => closing,
-                Ok(never) => match never {},
-            },
-            _ = stopped => Closing::GoingAway,
-        }
+/// Talks until one end closes the socket or `stop` comes to an end; then results that are on their way still arrive.
+pub(super) async fn converse<E: Engine>(mut conversation: Box<Conversation<E>>, stop: impl Future<Output = ()>) {
+    let talked = tokio::select! {
+        biased;
+        closing = conversation.talk() => Some(closing),
+        () = stop => None,
+    };
+    let closing = match talked {
+        Some(closing) => closing,
+        None => conversation.finish().await,
     };
     tracing::debug!(?closing, "socket closed");
     conversation.engine.ends(&closing);
@@ -112,8 +115,12 @@ pub(super) struct Conversation<E: Engine> {
     /// When the other end last gave a sign of life.
     heard_at: Instant,
     ping_at: Instant,
-    /// Since when the other end has not read what it got.
+    /// Since when the other end has read nothing of what waits for it.
     blocked_since: Option<Instant>,
+    /// Bytes that had been written then.
+    written: u64,
+    /// Nothing more is heard, only results on their way still go out.
+    is_last: bool,
     timer: Pin<Box<Sleep>>,
     session: Option<E::Session>,
     running: Vec<Arc<Operation>>,
@@ -131,8 +138,10 @@ impl<E: Engine> Conversation<E> {
             bounds,
             init_by: now + bounds.init_time,
             heard_at: now,
-            ping_at: now + bounds.ping,
+            ping_at: bounds.ping_after(now),
             blocked_since: None,
+            written: 0,
+            is_last: false,
             timer: Box::pin(sleep_until(now + bounds.ping.min(bounds.init_time))),
             session: None,
             running: Vec::new(),
@@ -140,12 +149,23 @@ impl<E: Engine> Conversation<E> {
         })
     }
 
-    async fn talk(&mut self) -> Result<Infallible, Closing> {
+    async fn talk(&mut self) -> Closing {
         loop {
-            let message = poll_fn(|context| self.poll_message(context)).await?;
-            // Boxed: letting somebody in takes much room, and only once.
-            Box::pin(self.hear(message)).await?;
+            let heard = match poll_fn(|context| self.poll_message(context)).await {
+                // Boxed: letting somebody in takes much room, and only once.
+                Ok(message) => Box::pin(self.hear(message)).await,
+                Err(closing) => Err(closing),
+            };
+            if let Err(closing) = heard {
+                return closing;
+            }
         }
+    }
+
+    /// Hears nothing more, and waits for the results of queries and mutations.
+    async fn finish(&mut self) -> Closing {
+        self.is_last = true;
+        timeout(self.bounds.finish_time, self.talk()).await.unwrap_or(Closing::GoingAway)
     }
 
     /// The next message of the other end. In between everything is done that time and operations ask for.
@@ -175,15 +195,21 @@ impl<E: Engine> Conversation<E> {
                 Poll::Ready(Err(closed)) => return Poll::Ready(Err(closed.into())),
                 Poll::Pending => {}
             }
-            match self.wire.poll_read(context) {
-                Poll::Ready(Ok(message)) => {
-                    self.heard_at = Instant::now();
-                    return Poll::Ready(Ok(message));
+            if self.is_last {
+                if self.running.iter().all(|running| running.goes_on()) {
+                    return Poll::Ready(Err(Closing::GoingAway));
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broken(&error))),
-                // A pong may wait to be written.
-                Poll::Pending if !self.wire.is_flushed() => continue,
-                Poll::Pending => {}
+            } else {
+                match self.wire.poll_read(context) {
+                    Poll::Ready(Ok(message)) => {
+                        self.heard_at = Instant::now();
+                        return Poll::Ready(Ok(message));
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broken(&error))),
+                    // A pong may wait to be written.
+                    Poll::Pending if !self.wire.is_flushed() => continue,
+                    Poll::Pending => {}
+                }
             }
             match self.poll_timer(context) {
                 Poll::Ready(Ok(())) => {}
@@ -211,9 +237,10 @@ impl<E: Engine> Conversation<E> {
     }
 
     fn note_blocked(&mut self) {
-        if self.blocked_since.is_none() {
+        if self.blocked_since.is_none() || self.written != self.wire.written() {
             let now = Instant::now();
             self.blocked_since = Some(now);
+            self.written = self.wire.written();
             let by = now + self.bounds.send_time;
             if by < self.timer.deadline() {
                 self.timer.as_mut().reset(by);
@@ -233,16 +260,17 @@ impl<E: Engine> Conversation<E> {
         if self.blocked_since.is_some_and(|since| now >= since + self.bounds.send_time) {
             return Poll::Ready(Err(Closing::TooSlow));
         }
+        let gone_at = self.heard_at + self.bounds.silence;
+        if now >= gone_at {
+            return Poll::Ready(Err(Closing::Gone));
+        }
         if now >= self.ping_at {
-            if now >= self.heard_at + self.bounds.silence {
-                return Poll::Ready(Err(Closing::Gone));
-            }
-            self.ping_at = now + self.bounds.ping;
+            self.ping_at = self.bounds.ping_after(now);
             if self.blocked_since.is_none() {
                 self.wire.ping();
             }
         }
-        let mut next = self.ping_at;
+        let mut next = self.ping_at.min(gone_at);
         if self.session.is_none() {
             next = next.min(self.init_by);
         }
@@ -329,17 +357,21 @@ impl<E: Engine> Conversation<E> {
     async fn close(&mut self, closing: &Closing) {
         // Operations end with the conversation, not after the farewell.
         self.running.iter().for_each(|running| running.end());
-        self.outbox.close(Closed::Leave(Leave::CredentialEnded));
+        self.outbox.close(Closed::Gone);
         let wire = &mut self.wire;
         wire.go_on_with(self.outbox.take_line_back());
         // Without one the other end is gone, or has closed the socket itself and waits for an answer.
         if let Some(frame) = closing.frame() {
             wire.close(frame);
         }
+        let is_readable = *closing != Closing::Protocol;
         let farewell = poll_fn(|context| {
             loop {
                 if let Poll::Ready(Err(_)) = wire.poll_flush(context) {
                     return Poll::Ready(());
+                }
+                if !is_readable {
+                    return wire.poll_discard(context);
                 }
                 match wire.poll_read(context) {
                     Poll::Ready(Ok(_)) => {}
@@ -357,6 +389,8 @@ impl<E: Engine> Conversation<E> {
 impl<E: Engine> Drop for Conversation<E> {
     fn drop(&mut self) {
         self.running.iter().for_each(|running| running.end());
+        // What waits there holds its operation, which holds the outbox.
+        self.outbox.close(Closed::Gone);
     }
 }
 
@@ -366,19 +400,22 @@ impl From<Closed> for Closing {
             Closed::TooSlow => Self::TooSlow,
             Closed::Leave(Leave::CredentialEnded) => Self::Forbidden,
             Closed::Leave(Leave::RightsChanged) => Self::RightsChanged,
+            Closed::Gone => Self::Gone,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::{future::pending, net::SocketAddr};
 
     use futures::{SinkExt, StreamExt};
     use serde_json::json;
     use tokio::{
+        io::AsyncReadExt,
         net::{TcpListener, TcpStream},
-        sync::mpsc,
+        sync::{mpsc, oneshot},
+        time::sleep,
     };
     use tokio_tungstenite::{
         MaybeTlsStream, WebSocketStream, accept_async, connect_async,
@@ -393,10 +430,17 @@ mod tests {
 
     type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-    /// Lets everybody in, and answers without an end when it waits for room, else with far too much.
+    /// Lets everybody in, and answers.
     #[derive(Clone, Copy)]
-    struct Chatter {
-        waits: bool,
+    enum Chatter {
+        /// Without an end, when there is room.
+        Patient,
+        /// With far more than there is room for.
+        Hasty,
+        /// Once, with so many bytes.
+        Once(usize),
+        /// Once, after a while.
+        Slow,
     }
 
     impl Engine for Chatter {
@@ -407,15 +451,24 @@ mod tests {
         }
 
         fn begin(&self, (): &(), _: Request, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation> {
+            let part = |bytes: usize| Part::Next(json!("x".repeat(bytes)).to_string().into());
             let operation = Operation::new(id, outbox.clone());
-            let (chatting, waits) = (operation.clone(), self.waits);
+            let (chatting, chatter) = (operation.clone(), *self);
             tokio::spawn(async move {
-                let part = Part::Next(json!("x".repeat(100_000)).to_string().into());
-                if !waits {
-                    (0..100).for_each(|_| chatting.tell(part.clone()));
-                }
-                while waits && !chatting.has_ended() {
-                    chatting.send(part.clone()).await;
+                match chatter {
+                    Self::Patient => {
+                        chatting.goes_on_for_long();
+                        while !chatting.has_ended() {
+                            chatting.send(part(100_000)).await;
+                        }
+                    }
+                    Self::Hasty => (0..100).for_each(|_| chatting.tell(part(100_000))),
+                    Self::Once(bytes) => chatting.tell(part(bytes)),
+                    Self::Slow => {
+                        sleep(2 * SOON).await;
+                        chatting.tell(part(1));
+                        chatting.tell(Part::Complete);
+                    }
                 }
             });
             operation
@@ -434,16 +487,22 @@ mod tests {
 
     /// Opens a socket to a server with these bounds; the receiver hears when its conversation has ended.
     async fn socket(bounds: Bounds, engine: Chatter) -> (Client, mpsc::Receiver<()>) {
+        socket_until(pending(), bounds, engine).await
+    }
+
+    async fn socket_until(
+        stop: impl Future<Output = ()> + Send + 'static,
+        bounds: Bounds,
+        engine: Chatter,
+    ) -> (Client, mpsc::Receiver<()>) {
         let (ended, ends) = mpsc::channel(1);
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let url = format!("ws://{}/", listener.local_addr().unwrap());
         tokio::spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
             let stream = accept_async(stream).await.unwrap().into_inner();
-            // Never stopped.
-            let (_stop, stopped) = watch::channel(false);
             let wire = Wire::new(stream, &[], bounds.read_bytes());
-            converse(Conversation::new(wire, engine, bounds), stopped).await;
+            converse(Conversation::new(wire, engine, bounds), stop).await;
             ended.send(()).await.unwrap();
         });
         (connect_async(url).await.unwrap().0, ends)
@@ -451,10 +510,31 @@ mod tests {
 
     async fn chatting(bounds: Bounds, engine: Chatter) -> (Client, mpsc::Receiver<()>) {
         let (mut client, ended) = socket(bounds, engine).await;
+        subscribe(&mut client).await;
+        (client, ended)
+    }
+
+    async fn subscribe(client: &mut Client) {
         client.send(Frame::text(json!({ "type": "connection_init" }).to_string())).await.unwrap();
         let subscribe = json!({ "type": "subscribe", "id": "1", "payload": { "query": "{ a }" } });
         client.send(Frame::text(subscribe.to_string())).await.unwrap();
-        (client, ended)
+    }
+
+    /// How the server closes it, and how many messages came before.
+    async fn closed(client: &mut Client) -> (u16, String, usize) {
+        let mut messages = 0;
+        loop {
+            match frame(client).await {
+                Some(Ok(Frame::Text(text))) => {
+                    serde_json::from_str::<Value>(&text).unwrap();
+                    messages += 1;
+                }
+                Some(Ok(Frame::Close(Some(close)))) => {
+                    return (close.code.into(), close.reason.to_string(), messages);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     async fn frame(client: &mut Client) -> Option<Result<Frame, Error>> {
@@ -467,16 +547,15 @@ mod tests {
 
     #[tokio::test]
     async fn who_does_not_introduce_themselves_is_left() {
-        let (mut client, ended) = socket(Bounds { init_time: SOON, ..bounds() }, Chatter { waits: true }).await;
-        let Some(Ok(Frame::Close(Some(close)))) = frame(&mut client).await else { panic!("the server closes") };
-        assert_eq!((u16::from(close.code), close.reason.as_str()), (4408, "Connection initialisation timeout"));
+        let (mut client, ended) = socket(Bounds { init_time: SOON, ..bounds() }, Chatter::Patient).await;
+        assert_eq!(closed(&mut client).await, (4408, "Connection initialisation timeout".to_owned(), 0));
         ends(ended).await;
     }
 
     #[tokio::test]
     async fn who_answers_no_ping_is_left() {
         let bounds = Bounds { ping: SOON / 2, silence: 8 * SOON, ..bounds() };
-        let (mut client, mut ended) = socket(bounds, Chatter { waits: true }).await;
+        let (mut client, mut ended) = socket(bounds, Chatter::Patient).await;
         // Reading answers pings, for longer than one may be silent.
         for _ in 0..20 {
             assert!(matches!(frame(&mut client).await, Some(Ok(Frame::Ping(_)))));
@@ -489,7 +568,7 @@ mod tests {
     #[tokio::test]
     async fn who_does_not_read_is_left() {
         let bounds = Bounds { send_time: SOON, ..bounds() };
-        let (mut client, ended) = chatting(bounds, Chatter { waits: true }).await;
+        let (mut client, ended) = chatting(bounds, Chatter::Patient).await;
         for _ in 0..10 {
             assert!(matches!(frame(&mut client).await, Some(Ok(Frame::Text(_)))));
         }
@@ -498,15 +577,52 @@ mod tests {
 
     #[tokio::test]
     async fn who_reads_too_slowly_is_told_to_come_again() {
-        let (mut client, ended) = chatting(bounds(), Chatter { waits: false }).await;
-        let close = loop {
-            match frame(&mut client).await {
-                Some(Ok(Frame::Text(text))) => drop(serde_json::from_str::<Value>(&text).unwrap()),
-                Some(Ok(Frame::Close(Some(close)))) => break close,
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(u16::from(close.code), 1013, "{}", close.reason);
+        let (mut client, ended) = chatting(bounds(), Chatter::Hasty).await;
+        let (code, reason, _) = closed(&mut client).await;
+        assert_eq!(code, 1013, "{reason}");
+        ends(ended).await;
+    }
+
+    #[tokio::test]
+    async fn who_reads_slowly_but_reads_stays() {
+        let bytes = 40_000_000;
+        let (mut client, mut ended) = chatting(Bounds { send_time: 3 * SOON, ..bounds() }, Chatter::Once(bytes)).await;
+        let MaybeTlsStream::Plain(stream) = client.get_mut() else { panic!("it is not encrypted") };
+        let (mut buffer, mut read) = (vec![0; 400_000], 0);
+        let since = Instant::now();
+        while read < bytes {
+            sleep(SOON / 10).await;
+            read += timeout(PATIENT, stream.read(&mut buffer)).await.unwrap().unwrap();
+        }
+        assert!(since.elapsed() > 6 * SOON, "far longer than nothing may be read");
+        assert!(ended.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_waits_for_results_not_for_subscriptions() {
+        for (chatter, want) in [(Chatter::Slow, 3), (Chatter::Patient, 1)] {
+            let (stop, stopped) = oneshot::channel();
+            let stopped = async { stopped.await.unwrap() };
+            let (mut client, ended) = socket_until(stopped, bounds(), chatter).await;
+            subscribe(&mut client).await;
+            // Until the acknowledgement it has not begun.
+            frame(&mut client).await.unwrap().unwrap();
+            sleep(SOON).await;
+            stop.send(()).unwrap();
+            let (code, _, messages) = closed(&mut client).await;
+            assert_eq!(code, 1001);
+            assert!(messages + 1 >= want, "{messages}");
+            ends(ended).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_not_even_read_is_answered_with_why() {
+        let (mut client, ended) = socket(bounds(), Chatter::Patient).await;
+        let too_big = "x".repeat(3 * limits::SOCKET_MESSAGE_BYTES);
+        client.send(Frame::text(too_big)).await.unwrap();
+        assert_eq!(closed(&mut client).await.0, 1002);
+        drop(client);
         ends(ended).await;
     }
 }

@@ -20,7 +20,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use message::Closing;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::watch, time::sleep};
 use tungstenite::handshake::server as handshake;
 use wire::Wire;
 
@@ -66,12 +66,29 @@ pub(in crate::http) async fn connect(
         let Connection { place, stop } = connection;
         let bounds = Bounds::default();
         match take_over(upgrade, bounds).await {
-            Ok(wire) => converse(Conversation::new(wire, door, bounds), stop).await,
+            Ok(wire) => {
+                let stop = turn_to_close(stop, door.server.clone());
+                converse(Conversation::new(wire, door, bounds), stop).await;
+            }
             Err(error) => tracing::debug!(%error, "a connection did not become a socket"),
         }
         drop(place);
     });
     Ok(response)
+}
+
+/// Comes to an end when the server stops and it is this socket's turn: those who are closed connect elsewhere, not all at
+/// once.
+async fn turn_to_close(mut stop: watch::Receiver<bool>, server: Arc<Server>) {
+    // An error means that the sender is gone, which is a reason to stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+    let others = u32::try_from(server.metrics().subscriptions.get()).unwrap_or_default();
+    let all = (limits::SOCKET_STOP_PAUSE * others).min(limits::SOCKET_STOP_TIME);
+    let mut chance = [0; 2];
+    // Without chance it is the first.
+    let _ = getrandom::fill(&mut chance);
+    // Boxed: each socket's task has room for the rest all its life.
+    Box::pin(sleep(all * u32::from(u16::from_ne_bytes(chance)) / u32::from(u16::MAX))).await;
 }
 
 /// Whether the client speaks our protocol.

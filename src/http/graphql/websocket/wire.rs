@@ -33,6 +33,8 @@ pub(super) struct Wire {
     context: WebSocketContext,
     inbound: Inbound,
     outbound: VecDeque<Frame>,
+    /// Bytes of what has waited.
+    written: u64,
     /// A large message that was read last. While it is here its buffer cannot be taken up again, so that reading goes on
     /// with a small one.
     large: Option<Bytes>,
@@ -118,7 +120,7 @@ impl Wire {
         // A copy: the bytes themselves would keep all that HTTP had read into.
         let inbound = Inbound(Bytes::copy_from_slice(first));
         let connection = Arc::new(Connection(connection));
-        Self { connection, context, inbound, outbound: VecDeque::new(), large: None }
+        Self { connection, context, inbound, outbound: VecDeque::new(), written: 0, large: None }
     }
 
     /// The way by which others may send while this does not.
@@ -129,6 +131,11 @@ impl Wire {
     /// Whether all frames have been written.
     pub(super) fn is_flushed(&self) -> bool {
         self.outbound.is_empty()
+    }
+
+    /// How many bytes of those that had to wait have been written.
+    pub(super) fn written(&self) -> u64 {
+        self.written
     }
 
     /// Sends a text message of three parts, as far as the connection takes it at once; the rest waits.
@@ -197,6 +204,7 @@ impl Wire {
             }
         }
         let written = self.connection.0.try_write_vectored(&slices[..used])?;
+        self.written += written as u64;
         let mut left = written;
         while let Some(frame) = self.outbound.front_mut() {
             let length = frame.len();
@@ -208,6 +216,19 @@ impl Wire {
             self.outbound.pop_front();
         }
         Ok(written)
+    }
+
+    /// Reads what cannot be understood any more, until the other end closes the connection.
+    pub(super) fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match ready!(self.connection.0.poll_read_ready(context))
+                .and_then(|()| self.connection.0.try_read(&mut [0; 4096]))
+            {
+                Ok(0) => return Poll::Ready(()),
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return Poll::Ready(()),
+                _ => {}
+            }
+        }
     }
 
     /// Reads the next message. What tungstenite answers by itself waits to be written afterwards.
