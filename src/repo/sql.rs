@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QueryTrait, Select, Statement, StatementBuilder,
+    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QueryTrait, Select, Statement,
+    StatementBuilder,
     sea_query::{
         Expr, ExprTrait, InsertStatement, IntoColumnRef, IntoCondition, IntoIden, IntoTableRef, LockBehavior, LockType,
         Query, SelectStatement,

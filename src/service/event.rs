@@ -22,7 +22,8 @@ use crate::{
         event::StoredEvent,
         member,
         project::{self as project_repo, Project},
-        slot, task,
+        slot::{self, Slot},
+        task,
     },
     service::{App, ServiceError, Viewer, gather::Gather, identity, project},
 };
@@ -72,7 +73,12 @@ async fn sight(
 ) -> Result<Sight, ServiceError> {
     match Sees::of(project, standing) {
         Sees::All => Ok(Sight::All),
-        Sees::Own => own_sight(app, viewer.user.id, events).await,
+        Sees::Own => {
+            let tasks = live::places_of(events);
+            let user = viewer.user.id;
+            let slots = if tasks.is_empty() { HashSet::new() } else { slot::own(&app.db, user, &tasks).await? };
+            Ok(Sight::Own { user, slots })
+        }
     }
 }
 
@@ -150,10 +156,7 @@ pub(super) fn projects(db: Db) -> Gather<TaskId, ProjectId> {
     })
 }
 
-async fn all_who_see(
-    db: &Db,
-    wanted: &[(ProjectId, UserId)],
-) -> Result<HashMap<(ProjectId, UserId), Sees>, RepoError> {
+async fn all_who_see(db: &Db, wanted: &[(ProjectId, UserId)]) -> Result<HashMap<(ProjectId, UserId), Sees>, RepoError> {
     let ids: HashSet<ProjectId> = wanted.iter().map(|(project, _)| *project).collect();
     let projects = project_repo::find_all(db, &ids.into_iter().collect::<Vec<_>>()).await?;
     let standings = member::standings(db, wanted).await?.into_iter();
@@ -175,14 +178,29 @@ pub async fn who_sees(app: &App, project: ProjectId, users: &[UserId]) -> Result
     Ok(seeing)
 }
 
-/// The slots, among those that events are about, that are a person's own.
+/// The slots, among those that events are about, that are a person's own, looked up together with those of others who are
+/// about to be told of the same.
 ///
 /// # Errors
 /// [`ServiceError`] of the database.
 pub async fn own_sight(app: &App, user: UserId, events: &[&StoredEvent]) -> Result<Sight, ServiceError> {
-    let tasks = live::places_of(events);
-    let slots = if tasks.is_empty() { HashSet::new() } else { slot::own(&app.db, user, &tasks).await? };
+    let mut slots = HashSet::new();
+    for task in live::places_of(events) {
+        let found = app.slots.find(task).await?.unwrap_or_default();
+        slots.extend(found.iter().filter(|slot| slot.is_own(user)).map(|slot| (task, slot.number)));
+    }
     Ok(Sight::Own { user, slots })
+}
+
+/// The slots of tasks, looked up together.
+pub(super) fn slots(db: Db) -> Gather<TaskId, Arc<[Slot]>> {
+    Gather::new(move |tasks: Vec<TaskId>| {
+        let db = db.clone();
+        async move {
+            let found = slot::of_tasks(&db, &tasks).await?;
+            Ok(found.into_iter().map(|(task, slots)| (task, slots.into())).collect())
+        }
+    })
 }
 
 /// What happens in a project, on behalf of the operator, who has the machine and sees everything; without an end. What

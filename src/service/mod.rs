@@ -57,7 +57,7 @@ use crate::{
     config::EventRetention,
     domain::ids::{ProjectId, TaskId, UserId},
     live::{Hub, Presence},
-    repo::{Db, News, instance, user::User},
+    repo::{Db, News, instance, slot::Slot, user::User},
     telemetry::Metrics,
 };
 
@@ -97,6 +97,8 @@ pub struct App {
     seeing: Gather<(ProjectId, UserId), event::Sees>,
     /// Which project a task is of.
     projects: Gather<TaskId, ProjectId>,
+    /// The slots of a task.
+    slots: Gather<TaskId, Arc<[Slot]>>,
 }
 
 /// What has several bodies, each the one that was chosen.
@@ -153,6 +155,7 @@ impl App {
             carriers: identity::carriers(db.clone()),
             seeing: event::seeing(db.clone()),
             projects: event::projects(db.clone()),
+            slots: event::slots(db.clone()),
             db,
             storage,
             queue,

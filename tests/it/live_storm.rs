@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{Database, Media, Person, Project, Socket, TestApp, on_both_databases};
+use crate::harness::{
+    Database, Media, Person, Project, Socket, TestApp, box_at, events_of, id_of, new_annotation, on_both_databases,
+};
 
-on_both_databases![all_who_come_back_at_once_cost_a_few_statements];
+on_both_databases![all_who_come_back_at_once_cost_a_few_statements, those_who_label_blind_cost_as_little];
 
 const FOLLOW: &str = "subscription($id: ID!, $after: EventCursor, $task: ID) {
     taskEvents(projectId: $id, after: $after, taskId: $task) { id type cursor } }";
@@ -47,6 +49,26 @@ impl Follower<'_> {
 }
 
 impl TestApp {
+    async fn all_introduce(&self, followers: &[Follower<'_>], sockets: &mut [Socket]) {
+        let all = followers.iter().zip(sockets);
+        self.holding_up(join_all(all.map(|(follower, socket)| follower.introduce(socket)))).await;
+    }
+
+    async fn all_follow(&self, followers: &mut [(&Follower<'_>, Socket)]) {
+        let all = followers.iter_mut();
+        self.holding_up(join_all(all.map(|(follower, socket)| follower.follow(socket)))).await;
+    }
+
+    /// What the sockets have cost since `before`. Each has asked five times what its person may: who it is, who it still is,
+    /// what it sees, whether it still sees that, and of some the task.
+    #[expect(clippy::print_stderr, reason = "the figure is part of the result")]
+    fn was_cheap(&self, what: &str, before: u64) {
+        let cost = self.statements() - before;
+        let database = if self.database.is_sqlite() { "sqlite" } else { "postgres" };
+        eprintln!("statements, {database}, {SOCKETS} sockets {what} that come back at once: {cost}");
+        assert!(cost < SOCKETS as u64 / 2, "{cost} statements for {SOCKETS} sockets");
+    }
+
     /// While `asked` all statements wait, those of everybody: as they do where many come at once.
     async fn holding_up<T>(&self, asked: impl Future<Output = T>) -> T {
         let only_connection = self.use_cases().db.begin().await.unwrap();
@@ -104,8 +126,7 @@ async fn all_who_come_back_at_once_cost_a_few_statements(database: Database) {
     let followers: Vec<Follower<'_>> = (0..SOCKETS).map(follower).collect();
     let mut sockets = join_all(followers.iter().map(|_| app.socket())).await;
     let before = app.statements();
-    let all = followers.iter().zip(&mut sockets);
-    app.holding_up(join_all(all.map(|(follower, socket)| follower.introduce(socket)))).await;
+    app.all_introduce(&followers, &mut sockets).await;
     let mut let_in = Vec::new();
     for (follower, mut socket) in followers.iter().zip(sockets) {
         if follower.person.id == disabled.id {
@@ -115,8 +136,7 @@ async fn all_who_come_back_at_once_cost_a_few_statements(database: Database) {
             let_in.push((follower, socket));
         }
     }
-    let all = let_in.iter_mut();
-    app.holding_up(join_all(all.map(|(follower, socket)| follower.follow(socket)))).await;
+    app.all_follow(&mut let_in).await;
     for (follower, socket) in &mut let_in {
         if follower.person.id == gone.id {
             socket.ends_with("removed", None, ["NOT_FOUND", "projectId"]).await;
@@ -124,14 +144,11 @@ async fn all_who_come_back_at_once_cost_a_few_statements(database: Database) {
         }
         for event in &missed[&follower.project.id] {
             if follower.task.is_none_or(|task| event["taskId"] == task) {
-                let told = socket.event().await;
-                assert_eq!([&told["id"], &told["type"]], [&event["id"], &event["type"]]);
+                assert_eq!(socket.event().await["id"], event["id"]);
             }
         }
     }
-    let cost = app.statements() - before;
-    print(&app.database, cost);
-    assert!(cost < SOCKETS as u64 / 2, "{cost} statements for {SOCKETS} sockets");
+    app.was_cheap("of three projects", before);
 
     // What they are told next is no part of it.
     for project in &projects {
@@ -146,8 +163,46 @@ async fn all_who_come_back_at_once_cost_a_few_statements(database: Database) {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the figure is part of the result")]
-fn print(database: &Database, cost: u64) {
-    let database = if database.is_sqlite() { "sqlite" } else { "postgres" };
-    eprintln!("statements, {database}, {SOCKETS} sockets of {PROJECTS} projects that come back at once: {cost}");
+/// Who labels blind is told of their own slot only, which is to be known for every event and person.
+async fn those_who_label_blind_cost_as_little(database: Database) {
+    let app = TestApp::with(database, &[("DATABASE_CONNECTIONS", "1")]).await;
+    let project = app.project_with(&app.admin().await, Media::Image, json!({ "overlap": 2 })).await;
+    let mut people = Vec::new();
+    for name in ["ana", "ben", "eva"] {
+        people.push(project.member(&app, name, "ANNOTATOR").await);
+    }
+    let assets = app.ready_images(&project, 1).await;
+    let task = id_of(project.create_tasks(json!([{ "assetIds": assets }])).await.get("createTasks.tasks.0"));
+    let after = project.cursor().await;
+    for (person, x) in people[..2].iter().zip([1.0, 2.0]) {
+        let session = app.at_work(&project, &task, person).await;
+        for _ in 0..MISSED {
+            session.edit(box_at(&new_annotation(), x)).await;
+        }
+    }
+    let mut missed = Vec::new();
+    for person in &people {
+        let as_seen = Project { manager: person.clone(), ..project.clone() };
+        missed.push(events_of(&as_seen.events(Some(&after), 200).await));
+    }
+    let [ana, ben, eva] = [0, 1, 2].map(|n: usize| missed[n].len());
+    assert!(ana == ben && ana > MISSED && eva < MISSED, "{ana}, {ben}, {eva} events");
+
+    let follower =
+        |n: usize| Follower { person: &people[n % people.len()], project: &project, task: None, after: &after };
+    let followers: Vec<Follower<'_>> = (0..SOCKETS).map(follower).collect();
+    let mut sockets = join_all(followers.iter().map(|_| app.socket())).await;
+    let before = app.statements();
+    app.all_introduce(&followers, &mut sockets).await;
+    for socket in &mut sockets {
+        assert_eq!(socket.next().await, json!({ "type": "connection_ack" }));
+    }
+    let mut all: Vec<_> = followers.iter().zip(sockets).collect();
+    app.all_follow(&mut all).await;
+    for ((_, socket), missed) in all.iter_mut().zip(missed.iter().cycle()) {
+        for event in missed {
+            assert_eq!(socket.event().await["id"], event["id"]);
+        }
+    }
+    app.was_cheap("of a project labeled blind", before);
 }
