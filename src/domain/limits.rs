@@ -74,8 +74,6 @@ pub const REPLAYED_EVENTS: u64 = 20_000;
 pub const RENDERED_BYTES: u64 = 32 * 1024 * 1024;
 /// Subscriptions that are told an event before other work has its turn: each may be a write to a socket.
 pub const TOLD_IN_A_TURN: usize = 512;
-/// Subscriptions that begin, or catch up, at once.
-pub const CATCHING_UP: usize = 64;
 /// How often a subscription tells its position, whether or not there was an event.
 pub const CURSOR_NOTICE: Duration = Duration::from_secs(30);
 /// Events filtered out after which it tells it as well.
@@ -84,6 +82,8 @@ pub const FILTERED_EVENTS: usize = 1_000;
 pub const ACCESS_TRUST: Duration = Duration::from_secs(3);
 /// People whose rights one statement looks up.
 pub const PEOPLE_AT_ONCE: usize = 1_000;
+/// Keys of one lookup that is made for all who asked meanwhile: of sockets that come back together, for example.
+pub const LOOKED_UP_TOGETHER: usize = 1_000;
 /// How often the credentials of open sockets and streams are looked at, also when nothing says that one has ended; being
 /// open counts as a use.
 pub const ATTENDANCE_LOOK: Duration = Duration::from_secs(60);

@@ -90,10 +90,7 @@ pub(super) fn is_unavailable(error: &ServerError) -> bool {
 
 /// What another who asked the same was told.
 pub(super) fn shared(error: &ServiceError) -> ServiceError {
-    match error {
-        ServiceError::Unavailable(what) => ServiceError::Unavailable(what),
-        other => ServiceError::Internal(other.to_string().into()),
-    }
+    error.shared()
 }
 
 /// A request refused before it was executed.

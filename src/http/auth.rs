@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::{
     http::{Server, error::HttpError},
-    service::{ServiceError, Viewer, identity},
+    service::{App, ServiceError, Viewer, identity},
 };
 
 /// The cookie of a browser's login session.
@@ -15,10 +15,26 @@ const COOKIE: &str = "concord_session";
 /// # Errors
 /// 401 when it carries one that has ended: a client must notice instead of going on as nobody.
 pub(super) async fn viewer(server: &Server, headers: &HeaderMap) -> Result<Option<Viewer>, HttpError> {
+    found(server, headers, identity::authenticate).await
+}
+
+/// As [`viewer`], of a request whose answer lasts.
+///
+/// # Errors
+/// As [`viewer`].
+pub(super) async fn viewer_who_stays(server: &Server, headers: &HeaderMap) -> Result<Option<Viewer>, HttpError> {
+    found(server, headers, identity::let_in).await
+}
+
+async fn found<'a, F: Future<Output = Result<Viewer, ServiceError>>>(
+    server: &'a Server,
+    headers: &'a HeaderMap,
+    find: impl FnOnce(&'a App, &'a str) -> F,
+) -> Result<Option<Viewer>, HttpError> {
     let bearer =
         headers.get(header::AUTHORIZATION).map(|value| bearer(value.to_str().unwrap_or_default())).transpose()?;
     let Some(secret) = bearer.or_else(|| cookie(headers)) else { return Ok(None) };
-    match identity::authenticate(&server.app, secret).await {
+    match find(&server.app, secret).await {
         Ok(viewer) => Ok(Some(viewer)),
         Err(error @ ServiceError::Unauthenticated(_)) => {
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");

@@ -123,7 +123,7 @@ pub async fn find_by_secrets(
     rows.iter().map(token).collect()
 }
 
-/// Remembers that tokens are used, each at most once a minute.
+/// Remembers that tokens are used, each at most once a minute; one that somebody else moves is left to them.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
@@ -137,7 +137,7 @@ pub async fn touch(conn: &impl Conn, tokens: impl IntoIterator<Item = &AccessTok
     let update = Query::update()
         .table(Entity)
         .value(Column::LastUsedAt, clock::now(conn))
-        .and_where(Column::Id.is_in(due))
+        .and_where(sql::undisputed(conn, Entity, Column::Id, due))
         .to_owned();
     conn.execute(&update).await?;
     Ok(())

@@ -69,32 +69,34 @@ pub async fn set(conn: &impl Conn, project: ProjectId, user: UserId, role: Role)
     sql::one::<Model, _>(conn, &upsert).await?.ok_or(RepoError::NotFound)
 }
 
-/// What these people are in a project, whether disabled or not; who is neither a member nor an admin is left out.
+/// What each of these people is in the project named with them, whether disabled or not; who is neither a member nor an
+/// admin is left out.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn standings(
     conn: &impl Conn,
-    project: ProjectId,
-    users: &[UserId],
-) -> Result<HashMap<UserId, Standing>, RepoError> {
-    let of_project = Expr::col((Entity, Column::UserId))
-        .equals((user::Entity, user::Column::Id))
-        .and(Column::ProjectId.eq(project.0));
+    wanted: &[(ProjectId, UserId)],
+) -> Result<HashMap<(ProjectId, UserId), Standing>, RepoError> {
+    let (project_id, user_id) = (Expr::col(("wanted", "column1")), Expr::col(("wanted", "column2")));
+    let membership = Expr::col((Entity, Column::ProjectId))
+        .eq(project_id.clone())
+        .and(Expr::col((Entity, Column::UserId)).eq(user_id.clone()));
     let select = Query::select()
+        .expr_as(project_id, "project_id")
         .columns([(user::Entity, user::Column::Id), (user::Entity, user::Column::Admin)])
         .column((Entity, Column::Role))
-        .from(user::Entity)
-        .left_join(Entity, of_project)
-        .and_where(Expr::col((user::Entity, user::Column::Id)).is_in(users.iter().map(|user| user.0)))
+        .from_values(wanted.iter().map(|(project, user)| (project.0, user.0)), "wanted")
+        .inner_join(user::Entity, Expr::col((user::Entity, user::Column::Id)).eq(user_id))
+        .left_join(Entity, membership)
         .to_owned();
-    let mut standings = HashMap::with_capacity(users.len());
+    let mut standings = HashMap::with_capacity(wanted.len());
     for row in conn.query_all(&select).await? {
         let role: Option<String> = row.try_get("", "role")?;
         let role = optional_word::<Role>(role.as_deref())?;
         let standing = if row.try_get("", "admin")? { Some(Standing::Admin) } else { role.map(Standing::Member) };
-        let user = UserId(row.try_get("", "id")?);
-        standings.extend(standing.map(|standing| (user, standing)));
+        let key = (ProjectId(row.try_get("", "project_id")?), UserId(row.try_get("", "id")?));
+        standings.extend(standing.map(|standing| (key, standing)));
     }
     Ok(standings)
 }

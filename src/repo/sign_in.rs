@@ -102,7 +102,7 @@ pub async fn find_all(conn: &impl Conn, tokens: &[SecretHash]) -> Result<HashMap
     rows.iter().map(login).collect()
 }
 
-/// Moves the expiry of sessions that are used, each at most once a minute.
+/// Moves the expiry of sessions that are used, each at most once a minute; one that somebody else moves is left to them.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
@@ -117,7 +117,7 @@ pub async fn touch(conn: &impl Conn, logins: impl IntoIterator<Item = &Login>) -
     let update = Query::update()
         .table(Entity)
         .value(Column::ExpiresAt, clock::now_plus(conn, LOGIN_SECONDS))
-        .and_where(Column::Id.is_in(due))
+        .and_where(sql::undisputed(conn, Entity, Column::Id, due))
         .to_owned();
     conn.execute(&update).await?;
     Ok(())

@@ -60,6 +60,12 @@ impl Slot {
     pub fn waits_since(&self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_micros(self.queue_number)
     }
+
+    /// Whether a person holds it, handed it in, or has it reserved for them; as [`own`].
+    #[must_use]
+    pub fn is_own(&self, user: UserId) -> bool {
+        [self.holder, self.submitted_by, self.reserved_for].contains(&Some(user))
+    }
 }
 
 impl TryFrom<Model> for Slot {

@@ -3,11 +3,14 @@
 use std::str::FromStr;
 
 use sea_orm::{
-    EntityTrait, FromQueryResult, QueryFilter, QueryResult, QueryTrait, Select, Statement, StatementBuilder,
+    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QueryTrait, Select, Statement,
+    StatementBuilder,
     sea_query::{
-        Expr, ExprTrait, InsertStatement, IntoColumnRef, IntoCondition, IntoIden, IntoTableRef, Query, SelectStatement,
+        Expr, ExprTrait, InsertStatement, IntoColumnRef, IntoCondition, IntoIden, IntoTableRef, LockBehavior, LockType,
+        Query, SelectStatement,
     },
 };
+use uuid::Uuid;
 
 use crate::repo::{Conn, RepoError};
 
@@ -144,6 +147,17 @@ pub(super) async fn count_up_to(
     let row = conn.query_one(&count).await?.ok_or(RepoError::NotFound)?;
     let n: i64 = row.try_get("", "n")?;
     Ok(u64::try_from(n).ok().filter(|n| *n <= limit))
+}
+
+/// Those of `ids` whose rows nobody else is writing: two statements that write many of the same rows never wait for one
+/// another, each with rows that the other wants.
+pub(super) fn undisputed(conn: &impl Conn, entity: impl EntityTrait, id: impl ColumnTrait, ids: Vec<Uuid>) -> Expr {
+    let mut select = Query::select();
+    select.column(id).from(entity).and_where(id.is_in(ids));
+    if !conn.is_sqlite() {
+        select.lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked);
+    }
+    id.in_subquery(select)
 }
 
 /// The hash of a secret in a row.

@@ -448,6 +448,18 @@ pub async fn show_hidden(conn: &impl Conn, job: JobId, limit: u64) -> Result<Vec
     Ok(shown)
 }
 
+/// The projects of these tasks: of which one has to know that the asker sees it.
+///
+/// # Errors
+/// [`RepoError`] of the database.
+pub async fn projects(conn: &impl Conn, ids: &[TaskId]) -> Result<HashMap<TaskId, ProjectId>, RepoError> {
+    let mut select = shown();
+    select.clear_selects().columns([Column::Id, Column::ProjectId]);
+    select.and_where(Column::Id.is_in(ids.iter().map(|id| id.0)));
+    let rows = conn.query_all(&select).await?;
+    rows.iter().map(|row| Ok((TaskId(row.try_get("", "id")?), ProjectId(row.try_get("", "project_id")?)))).collect()
+}
+
 /// All tasks but those a running import still hides.
 pub(super) fn shown() -> SelectStatement {
     Entity::find().filter_by(Column::ImportJob.is_null())

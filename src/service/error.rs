@@ -230,6 +230,16 @@ impl ServiceError {
         }
     }
 
+    /// What others are told for whom it was tried together.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        match self {
+            Self::Unavailable(what) => Self::Unavailable(what),
+            Self::Internal(cause) => Self::Internal(cause.to_string().into()),
+            other => Self::Internal(other.to_string().into()),
+        }
+    }
+
     /// How long to wait before the same request makes sense again.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

@@ -18,13 +18,14 @@ use crate::{
     },
     live::{self, Feed, Filter, Next, Notices, Position, Reader, Replay, Sight, Told},
     repo::{
-        Conn, RepoError, Scope,
+        Conn, Db, RepoError,
         event::StoredEvent,
         member,
         project::{self as project_repo, Project},
-        slot, task,
+        slot::{self, Slot},
+        task,
     },
-    service::{App, ServiceError, Viewer, identity, project},
+    service::{App, ServiceError, Viewer, gather::Gather, identity, project},
 };
 
 /// Where a project's streams are now.
@@ -72,7 +73,12 @@ async fn sight(
 ) -> Result<Sight, ServiceError> {
     match Sees::of(project, standing) {
         Sees::All => Ok(Sight::All),
-        Sees::Own => own_sight(app, viewer.user.id, events).await,
+        Sees::Own => {
+            let tasks = live::places_of(events);
+            let user = viewer.user.id;
+            let slots = if tasks.is_empty() { HashSet::new() } else { slot::own(&app.db, user, &tasks).await? };
+            Ok(Sight::Own { user, slots })
+        }
     }
 }
 
@@ -89,7 +95,8 @@ pub struct Follow {
     pub after: Option<EventCursor>,
 }
 
-/// Holds a wish to follow against what the viewer may: the project, and what of it they see.
+/// Holds a wish to follow against what the viewer may: the project, and what of it they see. Looked up together with
+/// others.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] when the viewer does not see the project or the task, [`ServiceError::LimitExceeded`] for
@@ -98,11 +105,16 @@ pub async fn admit(app: &App, viewer: &Viewer, follow: &Follow) -> Result<Sees, 
     if follow.types.as_ref().is_some_and(|types| types.len() > limits::FILTER_VALUES) {
         return Err(ServiceError::limit("types", limits::FILTER_VALUES, "types"));
     }
-    let (project, standing) = project::get(app, viewer, follow.project).await?;
+    let found = sees(app, viewer.user.id, follow.project).await?.ok_or_else(|| project::no_project("projectId"))?;
     if let Some(task) = follow.task {
-        must_be_task_of(app, viewer.scope(), project.id, task).await?;
+        must_be(app.projects.find(task).await?, follow.project)?;
     }
-    Ok(Sees::of(&project, standing))
+    Ok(found)
+}
+
+fn must_be(project_of_task: Option<ProjectId>, project: ProjectId) -> Result<(), ServiceError> {
+    let is_of = project_of_task.is_some_and(|of| of == project);
+    if is_of { Ok(()) } else { Err(ServiceError::not_found("task", "taskId")) }
 }
 
 /// What of a project's events somebody sees.
@@ -120,29 +132,75 @@ impl Sees {
     }
 }
 
+/// What somebody sees of a project's events now, looked up together with others; none when it is nothing.
+///
+/// # Errors
+/// [`ServiceError`] of the database.
+pub async fn sees(app: &App, user: UserId, project: ProjectId) -> Result<Option<Sees>, ServiceError> {
+    app.seeing.find((project, user)).await
+}
+
+/// What people see of projects' events, looked up together.
+pub(super) fn seeing(db: Db) -> Gather<(ProjectId, UserId), Sees> {
+    Gather::new(move |wanted: Vec<(ProjectId, UserId)>| {
+        let db = db.clone();
+        async move { Ok(all_who_see(&db, &wanted).await?) }
+    })
+}
+
+/// Which projects tasks are of, looked up together.
+pub(super) fn projects(db: Db) -> Gather<TaskId, ProjectId> {
+    Gather::new(move |tasks: Vec<TaskId>| {
+        let db = db.clone();
+        async move { Ok(task::projects(&db, &tasks).await?) }
+    })
+}
+
+async fn all_who_see(db: &Db, wanted: &[(ProjectId, UserId)]) -> Result<HashMap<(ProjectId, UserId), Sees>, RepoError> {
+    let ids: HashSet<ProjectId> = wanted.iter().map(|(project, _)| *project).collect();
+    let projects = project_repo::find_all(db, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let standings = member::standings(db, wanted).await?.into_iter();
+    let seen = standings.filter_map(|(key, standing)| Some((key, Sees::of(projects.get(&key.0)?, standing))));
+    Ok(seen.collect())
+}
+
 /// What people see of a project's events now; who is not among the answer sees nothing.
 ///
 /// # Errors
 /// [`ServiceError`] of the database.
 pub async fn who_sees(app: &App, project: ProjectId, users: &[UserId]) -> Result<HashMap<UserId, Sees>, ServiceError> {
-    let found = project_repo::find_all(&app.db, &[project]).await?;
-    let Some(project) = found.get(&project) else { return Ok(HashMap::new()) };
     let mut seeing = HashMap::with_capacity(users.len());
     for users in users.chunks(limits::PEOPLE_AT_ONCE) {
-        let standings = member::standings(&app.db, project.id, users).await?;
-        seeing.extend(standings.into_iter().map(|(user, standing)| (user, Sees::of(project, standing))));
+        let wanted: Vec<_> = users.iter().map(|user| (project, *user)).collect();
+        let seen = all_who_see(&app.db, &wanted).await?;
+        seeing.extend(seen.into_iter().map(|((_, user), sees)| (user, sees)));
     }
     Ok(seeing)
 }
 
-/// The slots, among those that events are about, that are a person's own.
+/// The slots, among those that events are about, that are a person's own, looked up together with those of others who are
+/// about to be told of the same.
 ///
 /// # Errors
 /// [`ServiceError`] of the database.
 pub async fn own_sight(app: &App, user: UserId, events: &[&StoredEvent]) -> Result<Sight, ServiceError> {
-    let tasks = live::places_of(events);
-    let slots = if tasks.is_empty() { HashSet::new() } else { slot::own(&app.db, user, &tasks).await? };
+    let mut slots = HashSet::new();
+    for task in live::places_of(events) {
+        let found = app.slots.find(task).await?.unwrap_or_default();
+        slots.extend(found.iter().filter(|slot| slot.is_own(user)).map(|slot| (task, slot.number)));
+    }
     Ok(Sight::Own { user, slots })
+}
+
+/// The slots of tasks, looked up together.
+pub(super) fn slots(db: Db) -> Gather<TaskId, Arc<[Slot]>> {
+    Gather::new(move |tasks: Vec<TaskId>| {
+        let db = db.clone();
+        async move {
+            let found = slot::of_tasks(&db, &tasks).await?;
+            Ok(found.into_iter().map(|(task, slots)| (task, slots.into())).collect())
+        }
+    })
 }
 
 /// What happens in a project, on behalf of the operator, who has the machine and sees everything; without an end. What
@@ -162,7 +220,7 @@ pub async fn follow_unchecked(
     let found = project_repo::find(&app.db, identity::OPERATOR, project).await?;
     let (project, _) = found.ok_or_else(|| project::no_project("projectId"))?;
     if let Some(task) = task {
-        must_be_task_of(&app, identity::OPERATOR, project.id, task).await?;
+        must_be(task::projects(&app.db, &[task]).await?.remove(&task), project.id)?;
     }
     let feed = app.hub.feed(project.id);
     let begins_now = after.is_none();
@@ -179,11 +237,6 @@ pub async fn follow_unchecked(
         Ok(Some((told, watching)))
     });
     Ok(stream::iter(first.map(Ok)).chain(told))
-}
-
-async fn must_be_task_of(app: &App, scope: Scope, project: ProjectId, task: TaskId) -> Result<(), ServiceError> {
-    let found = task::find(&app.db, scope, task).await?.filter(|task| task.project == project);
-    found.map(drop).ok_or_else(|| ServiceError::not_found("task", "taskId"))
 }
 
 /// The operator's following of one project.

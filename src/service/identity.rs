@@ -8,12 +8,13 @@ use uuid::Uuid;
 use crate::{
     domain::{ids::UserId, limits},
     repo::{
-        Scope, access_token, sign_in,
+        Db, Scope, access_token, sign_in,
         sign_in::SecretHash,
         user::{self, User},
     },
     service::{
         App, ServiceError,
+        gather::Gather,
         secret::{self, Purpose},
     },
 };
@@ -66,25 +67,34 @@ impl Viewer {
 /// [`ServiceError::Unauthenticated`] when it is unknown, expired, revoked or its user disabled.
 #[tracing::instrument(skip_all)]
 pub async fn authenticate(app: &App, secret: &str) -> Result<Viewer, ServiceError> {
-    match Purpose::of(secret) {
-        Some(purpose) if secret.len() <= limits::SECRET_BYTES => {
-            by_credential(app, purpose, secret::hash(secret)).await
-        }
-        _ => Err(ENDED),
-    }
+    let credential = credential(secret)?;
+    let found = find_all(&app.db, &[credential]).await?.remove(&credential);
+    viewer(credential, found.map(|(user, _)| user))
 }
 
-/// The viewer of something that lasts as they are now; this counts as a use of the credential.
+/// As [`authenticate`], for something that lasts. When a server or a network comes back all such come at once: they are
+/// looked up together.
+///
+/// # Errors
+/// As [`authenticate`].
+#[tracing::instrument(skip_all)]
+pub async fn let_in(app: &App, secret: &str) -> Result<Viewer, ServiceError> {
+    let credential = credential(secret)?;
+    viewer(credential, app.carriers.find(credential).await?)
+}
+
+/// The viewer of something that lasts as they are now, looked up together with others; this counts as a use of the
+/// credential.
 ///
 /// # Errors
 /// As [`authenticate`]: the credential may have ended since.
 pub async fn again(app: &App, viewer: &Viewer) -> Result<Viewer, ServiceError> {
-    let Some(purpose) = viewer.purpose else {
+    let Some(credential) = viewer.credential() else {
         let user = user::find(&app.db, viewer.user.id).await?.ok_or(ENDED)?;
         must_be_enabled(&user)?;
         return Ok(Viewer::on_behalf_of(user));
     };
-    by_credential(app, purpose, viewer.credential).await
+    self::viewer(credential, app.carriers.find(credential).await?)
 }
 
 /// A secret's hash, and what the secret opens.
@@ -101,37 +111,53 @@ pub(crate) struct Bearer {
 
 /// Those of `credentials` that still open something, in two statements; this counts as a use of them.
 pub(crate) async fn still(app: &App, credentials: &[Credential]) -> Result<HashMap<SecretHash, Bearer>, ServiceError> {
+    let found = find_all(&app.db, credentials).await?;
+    let open = found.into_iter().filter(|(_, (user, _))| !user.disabled);
+    Ok(open.map(|((_, hash), (user, ends_at))| (hash, Bearer { admin: user.admin, ends_at })).collect())
+}
+
+/// Who carries a credential, disabled or not, looked up together; this counts as a use of it.
+pub(super) fn carriers(db: Db) -> Gather<Credential, User> {
+    Gather::new(move |credentials: Vec<Credential>| {
+        let db = db.clone();
+        async move {
+            let found = find_all(&db, &credentials).await?;
+            Ok(found.into_iter().map(|(credential, (user, _))| (credential, user)).collect())
+        }
+    })
+}
+
+/// Who carries each of `credentials`, disabled or not, and when it ends by itself: a statement for either purpose. For
+/// those who are not disabled this counts as a use.
+async fn find_all(
+    db: &Db,
+    credentials: &[Credential],
+) -> Result<HashMap<Credential, (User, Option<DateTime<Utc>>)>, ServiceError> {
     let of = |purpose: Purpose| -> Vec<SecretHash> {
         credentials.iter().filter(|credential| credential.0 == purpose).map(|credential| credential.1).collect()
     };
-    let logins = sign_in::find_all(&app.db, &of(Purpose::Login)).await?;
-    sign_in::touch(&app.db, logins.values()).await?;
-    let tokens = access_token::find_by_secrets(&app.db, &of(Purpose::AccessToken)).await?;
-    access_token::touch(&app.db, tokens.values().map(|(token, _)| token)).await?;
-    let logins = logins.into_iter().map(|(hash, login)| (hash, login.user, None));
-    let tokens = tokens.into_iter().map(|(hash, (token, user))| (hash, user, token.expires_at));
-    let open = logins.chain(tokens).filter(|(_, user, _)| !user.disabled);
-    Ok(open.map(|(hash, user, ends_at)| (hash, Bearer { admin: user.admin, ends_at })).collect())
+    let logins = sign_in::find_all(db, &of(Purpose::Login)).await?;
+    sign_in::touch(db, logins.values().filter(|login| !login.user.disabled)).await?;
+    let tokens = access_token::find_by_secrets(db, &of(Purpose::AccessToken)).await?;
+    let used = tokens.values().filter(|(_, user)| !user.disabled);
+    access_token::touch(db, used.map(|(token, _)| token)).await?;
+    let logins = logins.into_iter().map(|(hash, login)| ((Purpose::Login, hash), (login.user, None)));
+    let tokens = tokens.into_iter();
+    let tokens = tokens.map(|(hash, (token, user))| ((Purpose::AccessToken, hash), (user, token.expires_at)));
+    Ok(logins.chain(tokens).collect())
 }
 
 const ENDED: ServiceError = ServiceError::Unauthenticated("the token is unknown, expired or revoked");
 
-async fn by_credential(app: &App, purpose: Purpose, credential: SecretHash) -> Result<Viewer, ServiceError> {
-    let user = match purpose {
-        Purpose::AccessToken => {
-            let (token, user) = access_token::find_by_secret(&app.db, credential).await?.ok_or(ENDED)?;
-            must_be_enabled(&user)?;
-            access_token::touch(&app.db, [&token]).await?;
-            user
-        }
-        Purpose::Login => {
-            let login = sign_in::find(&app.db, credential).await?.ok_or(ENDED)?;
-            must_be_enabled(&login.user)?;
-            sign_in::touch(&app.db, [&login]).await?;
-            login.user
-        }
-        Purpose::Link => return Err(ENDED),
-    };
+fn credential(secret: &str) -> Result<Credential, ServiceError> {
+    let purpose = Purpose::of(secret).filter(|_| secret.len() <= limits::SECRET_BYTES).ok_or(ENDED)?;
+    Ok((purpose, secret::hash(secret)))
+}
+
+/// The viewer with this credential, by what was found of it.
+fn viewer((purpose, credential): Credential, found: Option<User>) -> Result<Viewer, ServiceError> {
+    let user = found.ok_or(ENDED)?;
+    must_be_enabled(&user)?;
     Ok(Viewer { user, credential, purpose: Some(purpose) })
 }
 

@@ -14,6 +14,7 @@ mod edit_batch;
 mod error;
 pub mod event;
 pub mod export;
+mod gather;
 pub mod identity;
 pub mod import;
 pub mod job;
@@ -46,6 +47,7 @@ use std::sync::Arc;
 
 use attendance::Attendance;
 pub use error::ServiceError;
+use gather::Gather;
 pub use identity::Viewer;
 
 use tokio::sync::OnceCell;
@@ -53,8 +55,9 @@ use tokio::sync::OnceCell;
 use crate::{
     backend::{presence::PresenceStore, queue::ClaimQueue, session::SessionStore, storage::Storage},
     config::EventRetention,
+    domain::ids::{ProjectId, TaskId, UserId},
     live::{Hub, Presence},
-    repo::{Db, News, instance},
+    repo::{Db, News, instance, slot::Slot, user::User},
     telemetry::Metrics,
 };
 
@@ -88,6 +91,14 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// What stays open, and for whom.
     pub attendance: Arc<Attendance>,
+    /// Who carries a credential.
+    carriers: Gather<identity::Credential, User>,
+    /// What of a project's events somebody sees.
+    seeing: Gather<(ProjectId, UserId), event::Sees>,
+    /// Which project a task is of.
+    projects: Gather<TaskId, ProjectId>,
+    /// The slots of a task.
+    slots: Gather<TaskId, Arc<[Slot]>>,
 }
 
 /// What has several bodies, each the one that was chosen.
@@ -141,6 +152,10 @@ impl App {
             passwords: password::Hasher::default(),
             stats: stats::Cache::default(),
             canvas: canvas::Cache::default(),
+            carriers: identity::carriers(db.clone()),
+            seeing: event::seeing(db.clone()),
+            projects: event::projects(db.clone()),
+            slots: event::slots(db.clone()),
             db,
             storage,
             queue,

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::{repo::sign_in::SecretHash, service::ServiceError};
 
 /// What a secret opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Purpose {
     /// The API, for a program.
     AccessToken,

@@ -62,6 +62,7 @@ mod live_cuts;
 mod live_rights;
 mod live_sharing;
 mod live_slow;
+mod live_storm;
 mod merge_model;
 mod merge_trace;
 mod merging_docs;
@@ -151,6 +152,7 @@ fn main() -> ExitCode {
         live_rights::trials(),
         live_sharing::trials(),
         live_slow::trials(),
+        live_storm::trials(),
         merge_model::trials(),
         merge_trace::trials(),
         offline_queue::trials(),

@@ -33,7 +33,6 @@ pub(super) async fn follow(
     let signed_out = ServiceError::Unauthenticated("sign in first: send a bearer token or the session cookie");
     let viewer = caller.viewer.ok_or(signed_out)?;
     let app = &api.app;
-    let turn = api.live.turns.acquire().await;
     let feed = app.hub.feed(wanted.project);
     // What the rights were looked up as of: whoever loses one after that is found by what follows.
     let mut standing = feed.known_standing();
@@ -41,7 +40,6 @@ pub(super) async fn follow(
     let sees = event::admit(app, &viewer, &wanted).await?;
     let after = wanted.after.take();
     let (reader, resync) = Reader::begin(feed.clone(), after).await?;
-    drop(turn);
     let person = (sees == Sees::Own || plan.is_personal).then_some(viewer.user.id);
     let key = Key { project: wanted.project, sees, person, question: plan.question.clone() };
     let filter = Filter { task: wanted.task, types: wanted.types };
@@ -97,9 +95,8 @@ impl CatchingUp<'_> {
     /// Whether the viewer sees what they did.
     async fn still_sees(&self) -> Result<bool, ServiceError> {
         let user = self.viewer.user.id;
-        let seeing = event::who_sees(&self.api.app, self.group.key.project, &[user]).await?;
-        let sees = seeing.get(&user).ok_or_else(|| project::no_project("projectId"))?;
-        Ok(*sees == self.sees)
+        let sees = event::sees(&self.api.app, user, self.group.key.project).await?;
+        Ok(sees.ok_or_else(|| project::no_project("projectId"))? == self.sees)
     }
 
     async fn tell(&mut self, event: &Arc<StoredEvent>) -> Result<(), ServiceError> {

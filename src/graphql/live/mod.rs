@@ -17,10 +17,8 @@ use std::{collections::HashSet, sync::Arc};
 use async_graphql::{Request, Response, ServerError, parser::types::OperationType};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use tokio::sync::Semaphore;
 
 use crate::{
-    domain::limits,
     graphql::{Api, Caller, error, is_failed, is_refused, subscription::Stage},
     service::{ServiceError, identity},
 };
@@ -37,15 +35,13 @@ pub(super) struct Live {
     groups: Groups,
     /// Fields whose value depends on who asks.
     personal: HashSet<String>,
-    /// Turns to begin.
-    turns: Semaphore,
 }
 
 impl Live {
     /// Nothing runs yet; `sdl` is the schema.
     pub(super) fn new(sdl: &str) -> Self {
         let personal = sharing::personal_fields(sdl);
-        Self { groups: Groups::default(), personal, turns: Semaphore::new(limits::CATCHING_UP) }
+        Self { groups: Groups::default(), personal }
     }
 }
 
@@ -75,9 +71,7 @@ impl Api {
 async fn run(api: &Api, mut caller: Caller, request: Request, operation: &Arc<Operation>) -> Result<(), ServerError> {
     if let Some(viewer) = caller.viewer.take() {
         // Since the connection was opened its credential may have ended, or its user become another.
-        let turn = api.live.turns.acquire().await;
         caller.viewer = Some(identity::again(&api.app, &viewer).await.map_err(error::of)?);
-        drop(turn);
     }
     let (query, name, variables) = (request.query.clone(), request.operation_name.clone(), request.variables.clone());
     let prepared = api.prepare(caller.clone(), request)?;

@@ -92,7 +92,7 @@ async fn viewer(server: &Server, parts: &Parts) -> Result<Viewer, HttpError> {
         return Err(HttpError::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message));
     }
     let nobody = ServiceError::Unauthenticated("sign in first: send a bearer token or the session cookie");
-    auth::viewer(server, &parts.headers).await?.ok_or_else(|| nobody.into())
+    auth::viewer_who_stays(server, &parts.headers).await?.ok_or_else(|| nobody.into())
 }
 
 fn respond(events: impl Stream<Item = Bytes> + Send + 'static) -> Response {

@@ -133,7 +133,7 @@ impl Engine for Door {
             None => self.cookie.as_deref().ok_or(Closing::Forbidden)?,
         };
         let app = self.server.app();
-        let viewer = identity::authenticate(app, secret).await.map_err(|error| match error {
+        let viewer = identity::let_in(app, secret).await.map_err(|error| match error {
             ServiceError::Unauthenticated(_) => Closing::Forbidden,
             ServiceError::Unavailable(_) => Closing::TryAgain,
             error => {
