@@ -88,7 +88,8 @@ impl Attendance {
     /// [`ServiceError`] of the database.
     pub async fn know(&self, app: &App, sign_ins: i64) -> Result<(), ServiceError> {
         let mut looked = self.looked.lock().await;
-        if *looked < sign_ins {
+        // Another one, not a higher one: after a restore or a failover it may have gone down.
+        if *looked != sign_ins {
             self.look(app).await?;
             *looked = sign_ins;
         }
