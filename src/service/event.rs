@@ -120,17 +120,31 @@ impl Sees {
     }
 }
 
-/// What people see of a project's events now; who is not among the answer sees nothing.
+/// As what somebody follows a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// What of its events they see.
+    pub sees: Sees,
+    /// Whether as an admin, of whom nothing is kept back.
+    pub admin: bool,
+}
+
+/// As what people may follow a project now; who is not among the answer sees nothing.
 ///
 /// # Errors
 /// [`ServiceError`] of the database.
-pub async fn who_sees(app: &App, project: ProjectId, users: &[UserId]) -> Result<HashMap<UserId, Sees>, ServiceError> {
+pub async fn who_sees(
+    app: &App,
+    project: ProjectId,
+    users: &[UserId],
+) -> Result<HashMap<UserId, Rights>, ServiceError> {
     let found = project_repo::find_all(&app.db, &[project]).await?;
     let Some(project) = found.get(&project) else { return Ok(HashMap::new()) };
     let mut seeing = HashMap::with_capacity(users.len());
     for users in users.chunks(limits::PEOPLE_AT_ONCE) {
         let standings = member::standings(&app.db, project.id, users).await?;
-        seeing.extend(standings.into_iter().map(|(user, standing)| (user, Sees::of(project, standing))));
+        let rights = |standing| Rights { sees: Sees::of(project, standing), admin: standing == Standing::Admin };
+        seeing.extend(standings.into_iter().map(|(user, standing)| (user, rights(standing))));
     }
     Ok(seeing)
 }

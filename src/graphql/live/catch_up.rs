@@ -4,20 +4,20 @@
 use std::sync::Arc;
 
 use crate::{
-    domain::limits,
+    domain::{ids::UserId, limits},
     graphql::{
         Api, Caller,
         live::{
             Operation,
-            group::{Group, Key},
+            group::{Group, Key, Member, Person},
             sharing::Plan,
         },
     },
     live::{Filter, Next, Notices, Reader},
     repo::{Conn, event::StoredEvent},
     service::{
-        ServiceError, Viewer,
-        event::{self, Follow, Sees},
+        ServiceError,
+        event::{self, Follow, Rights, Sees},
         project,
     },
 };
@@ -27,7 +27,7 @@ pub(super) async fn follow(
     api: &Api,
     caller: Caller,
     operation: &Arc<Operation>,
-    mut wanted: Follow,
+    wanted: Follow,
     plan: Plan,
 ) -> Result<(), ServiceError> {
     let signed_out = ServiceError::Unauthenticated("sign in first: send a bearer token or the session cookie");
@@ -42,13 +42,15 @@ pub(super) async fn follow(
     let after = wanted.after.take();
     let (reader, resync) = Reader::begin(feed.clone(), after).await?;
     drop(turn);
-    let person = (sees == Sees::Own || plan.is_personal).then_some(viewer.user.id);
+    let is_personal = sees == Sees::Own || plan.is_personal;
+    let mut admin = viewer.user.admin;
+    let person = is_personal.then_some(Person { user: viewer.user.id, admin });
     let key = Key { project: wanted.project, sees, person, question: plan.question.clone() };
     let filter = Filter { task: wanted.task, types: wanted.types };
     let mut seat = api.live.groups.seat(api, key, &feed, &filter, &plan, &viewer)?;
     let group = seat.group().clone();
     let notices = Notices::new(app.db.clock().uptime());
-    let mut catching_up = CatchingUp { api, operation, group, reader, notices, viewer, sees };
+    let mut catching_up = CatchingUp { api, operation, group, reader, notices, user: viewer.user.id };
     if let Some(reason) = resync {
         catching_up.notice(Some(reason)).await?;
     }
@@ -63,10 +65,12 @@ pub(super) async fn follow(
         let now = feed.standing();
         if standing != Some(now) {
             app.attendance.know(app, now.sign_ins).await?;
-            if !catching_up.still_sees().await? {
+            let rights = catching_up.rights().await?;
+            if !catching_up.group.key.suits(rights) {
                 operation.begin_anew();
                 return Ok(());
             }
+            admin = rights.admin;
             standing = Some(now);
         }
         match next {
@@ -74,7 +78,8 @@ pub(super) async fn follow(
             Next::Resync(reason) => catching_up.notice(Some(reason)).await?,
             Next::Nothing => {
                 let Some(place) = catching_up.reader.place() else { continue };
-                match catching_up.group.enter(seat, operation, catching_up.viewer.user.id, place).await {
+                let member = Member { operation: operation.clone(), user: viewer.user.id, admin, seen: place };
+                match catching_up.group.enter(seat, &member, now).await {
                     Ok(()) => return Ok(()),
                     Err(given_back) => seat = given_back,
                 }
@@ -89,17 +94,14 @@ struct CatchingUp<'a> {
     group: Arc<Group>,
     reader: Reader,
     notices: Notices,
-    viewer: Viewer,
-    sees: Sees,
+    user: UserId,
 }
 
 impl CatchingUp<'_> {
-    /// Whether the viewer sees what they did.
-    async fn still_sees(&self) -> Result<bool, ServiceError> {
-        let user = self.viewer.user.id;
-        let seeing = event::who_sees(&self.api.app, self.group.key.project, &[user]).await?;
-        let sees = seeing.get(&user).ok_or_else(|| project::no_project("projectId"))?;
-        Ok(*sees == self.sees)
+    /// As what the viewer may follow now.
+    async fn rights(&self) -> Result<Rights, ServiceError> {
+        let rights = event::who_sees(&self.api.app, self.group.key.project, &[self.user]).await?;
+        rights.get(&self.user).copied().ok_or_else(|| project::no_project("projectId"))
     }
 
     async fn tell(&mut self, event: &Arc<StoredEvent>) -> Result<(), ServiceError> {

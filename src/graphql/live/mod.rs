@@ -76,7 +76,9 @@ async fn run(api: &Api, mut caller: Caller, request: Request, operation: &Arc<Op
     if let Some(viewer) = caller.viewer.take() {
         // Since the connection was opened its credential may have ended, or its user become another.
         let turn = api.live.turns.acquire().await;
-        caller.viewer = Some(identity::again(&api.app, &viewer).await.map_err(error::of)?);
+        let viewer = identity::again(&api.app, &viewer).await.map_err(error::of)?;
+        api.app.attendance.learn(&api.app, &viewer).await;
+        caller.viewer = Some(viewer);
         drop(turn);
     }
     let (query, name, variables) = (request.query.clone(), request.operation_name.clone(), request.variables.clone());
