@@ -13,10 +13,10 @@ use crate::{
             sharing::Plan,
         },
     },
-    live::{Filter, Next, Notices, Reader},
+    live::{Feed, Filter, Next, Notices, Reader, Standing},
     repo::{Conn, event::StoredEvent},
     service::{
-        ServiceError,
+        ServiceError, Viewer,
         event::{self, Follow, Rights, Sees},
         project,
     },
@@ -33,15 +33,8 @@ pub(super) async fn follow(
     let signed_out = ServiceError::Unauthenticated("sign in first: send a bearer token or the session cookie");
     let viewer = caller.viewer.ok_or(signed_out)?;
     let app = &api.app;
-    let turn = api.live.turns.acquire().await;
     let feed = app.hub.feed(wanted.project);
-    // What the rights were looked up as of: whoever loses one after that is found by what follows.
-    let mut standing = feed.known_standing();
-    // Before the feed is read: nobody makes this process read what they do not see.
-    let sees = event::admit(app, &viewer, &wanted).await?;
-    let after = wanted.after.take();
-    let (reader, resync) = Reader::begin(feed.clone(), after).await?;
-    drop(turn);
+    let (mut standing, sees, reader, resync) = wait_out!(begin(api, &viewer, &feed, &wanted).await)?;
     let is_personal = sees == Sees::Own || plan.is_personal;
     let mut admin = viewer.user.admin;
     let person = is_personal.then_some(Person { user: viewer.user.id, admin });
@@ -55,17 +48,10 @@ pub(super) async fn follow(
         catching_up.notice(Some(reason)).await?;
     }
     loop {
-        let next = match catching_up.reader.next().await.map_err(ServiceError::from) {
-            Ok(next) => next,
-            Err(error) => {
-                wait_out(error).await?;
-                continue;
-            }
-        };
+        let next = wait_out!(catching_up.reader.next().await.map_err(ServiceError::from))?;
         let now = feed.standing();
         if standing != Some(now) {
-            app.attendance.know(app, now.sign_ins).await?;
-            let rights = catching_up.rights().await?;
+            let rights = wait_out!(catching_up.rights(now).await)?;
             if !catching_up.group.key.suits(rights) {
                 operation.begin_anew();
                 return Ok(());
@@ -88,6 +74,22 @@ pub(super) async fn follow(
     }
 }
 
+/// Looks whether the viewer may follow, and as what; and where to begin, and why there if it is not where they wanted.
+async fn begin(
+    api: &Api,
+    viewer: &Viewer,
+    feed: &Arc<Feed>,
+    wanted: &Follow,
+) -> Result<(Option<Standing>, Sees, Reader, Option<&'static str>), ServiceError> {
+    let _turn = api.live.turns.acquire().await;
+    // What the rights were looked up as of: whoever loses one after that is found by what follows.
+    let standing = feed.known_standing();
+    // Before the feed is read: nobody makes this process read what they do not see.
+    let sees = event::admit(&api.app, viewer, wanted).await?;
+    let (reader, resync) = Reader::begin(feed.clone(), wanted.after.clone()).await?;
+    Ok((standing, sees, reader, resync))
+}
+
 struct CatchingUp<'a> {
     api: &'a Api,
     operation: &'a Arc<Operation>,
@@ -98,26 +100,16 @@ struct CatchingUp<'a> {
 }
 
 impl CatchingUp<'_> {
-    /// As what the viewer may follow now.
-    async fn rights(&self) -> Result<Rights, ServiceError> {
+    /// As what the viewer may follow, if they still may, as of a standing.
+    async fn rights(&self, standing: Standing) -> Result<Rights, ServiceError> {
+        self.api.app.attendance.know(&self.api.app, standing.sign_ins).await?;
         let rights = event::who_sees(&self.api.app, self.group.key.project, &[self.user]).await?;
         rights.get(&self.user).copied().ok_or_else(|| project::no_project("projectId"))
     }
 
     async fn tell(&mut self, event: &Arc<StoredEvent>) -> Result<(), ServiceError> {
-        let is_shown = loop {
-            match self.group.shows(self.api, event).await {
-                Ok(is_shown) => break is_shown,
-                Err(error) => wait_out(error).await?,
-            }
-        };
-        if is_shown {
-            let rendered = loop {
-                match self.group.render(self.api, event).await {
-                    Ok(rendered) => break rendered,
-                    Err(error) => wait_out(error).await?,
-                }
-            };
+        if wait_out!(self.group.shows(self.api, event).await)? {
+            let rendered = wait_out!(self.group.render(self.api, event).await)?;
             self.notices.told();
             self.api.app.metrics.events_delivered.inc();
             self.operation.send(rendered.at(self.reader.cursor())).await;
@@ -131,25 +123,9 @@ impl CatchingUp<'_> {
     }
 
     async fn notice(&mut self, resync: Option<&'static str>) -> Result<(), ServiceError> {
-        let rendered = loop {
-            match self.group.notice(self.api, resync).await {
-                Ok(rendered) => break rendered,
-                Err(error) => wait_out(error).await?,
-            }
-        };
+        let rendered = wait_out!(self.group.notice(self.api, resync).await)?;
         self.notices.given(self.api.app.db.clock().uptime());
         self.operation.send(rendered.at(self.reader.cursor())).await;
         Ok(())
-    }
-}
-
-/// While something needed is away it is waited for: an event is not skipped.
-async fn wait_out(error: ServiceError) -> Result<(), ServiceError> {
-    match error {
-        ServiceError::Unavailable(_) => {
-            tokio::time::sleep(limits::EVENT_POLL).await;
-            Ok(())
-        }
-        error => Err(error),
     }
 }

@@ -5,6 +5,18 @@
 //! the same is in one [`group`], which executes an event once and gives the same bytes to all of them. The others go on by
 //! themselves.
 
+/// What comes of an attempt once nothing that it needs is away: a subscription does not end by that, and no event is skipped.
+macro_rules! wait_out {
+    ($attempt:expr) => {
+        loop {
+            match $attempt {
+                Err(ServiceError::Unavailable(_)) => tokio::time::sleep(limits::EVENT_POLL).await,
+                ended => break ended,
+            }
+        }
+    };
+}
+
 mod catch_up;
 mod group;
 mod operation;
@@ -22,7 +34,7 @@ use tokio::sync::Semaphore;
 use crate::{
     domain::limits,
     graphql::{Api, Caller, error, is_failed, is_refused, subscription::Stage},
-    service::{ServiceError, identity},
+    service::{ServiceError, Viewer, identity},
 };
 
 use group::Groups;
@@ -72,14 +84,21 @@ impl Api {
     }
 }
 
-async fn run(api: &Api, mut caller: Caller, request: Request, operation: &Arc<Operation>) -> Result<(), ServerError> {
+async fn run(
+    api: &Api,
+    mut caller: Caller,
+    mut request: Request,
+    operation: &Arc<Operation>,
+) -> Result<(), ServerError> {
     if let Some(viewer) = caller.viewer.take() {
         // Since the connection was opened its credential may have ended, or its user become another.
-        let turn = api.live.turns.acquire().await;
-        let viewer = identity::again(&api.app, &viewer).await.map_err(error::of)?;
+        let found = match again(api, &viewer).await {
+            Err(ServiceError::Unavailable(_)) if api.subscribes(&mut request) => wait_out!(again(api, &viewer).await),
+            found => found,
+        };
+        let viewer = found.map_err(error::of)?;
         api.app.attendance.learn(&api.app, &viewer).await;
         caller.viewer = Some(viewer);
-        drop(turn);
     }
     let (query, name, variables) = (request.query.clone(), request.operation_name.clone(), request.variables.clone());
     let prepared = api.prepare(caller.clone(), request)?;
@@ -98,6 +117,11 @@ async fn run(api: &Api, mut caller: Caller, request: Request, operation: &Arc<Op
         return catch_up::follow(api, caller, operation, wanted, plan).await.map_err(error::of);
     }
     forward(api, operation, first, responses).await
+}
+
+async fn again(api: &Api, viewer: &Viewer) -> Result<Viewer, ServiceError> {
+    let _turn = api.live.turns.acquire().await;
+    identity::again(&api.app, viewer).await
 }
 
 /// The results of a subscription that nobody shares.
