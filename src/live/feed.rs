@@ -66,6 +66,8 @@ pub(super) struct Path {
     /// What was given up of each stream when they were last looked at.
     bottoms: Vec<i64>,
     standing: Standing,
+    /// What keeps it from being read on and does not pass by itself.
+    fault: Option<Arc<RepoError>>,
 }
 
 /// What the path says about those who stand on it.
@@ -98,6 +100,7 @@ impl Path {
             first: 0,
             bottoms: streams.bottoms(),
             standing: Standing { sign_ins: streams.sign_ins, ..Standing::default() },
+            fault: None,
         }
     }
 
@@ -239,6 +242,7 @@ impl Feed {
                 RepoError::NotFound => Failure::NotFound,
                 error => Failure::Other(Arc::new(error)),
             });
+            self.note(&read);
             *last = (number, read);
         }
         match &last.1 {
@@ -246,6 +250,36 @@ impl Feed {
             Err(Failure::NotFound) => Err(RepoError::NotFound),
             Err(Failure::Other(error)) => Err(RepoError::Shared(error.clone())),
         }
+    }
+
+    /// Keeps what is in the way of reading on, for those who follow; in the log it is said once.
+    fn note(&self, read: &Result<(), Failure>) {
+        let fault = match read {
+            Ok(()) => None,
+            Err(Failure::NotFound) => Some(Arc::new(RepoError::NotFound)),
+            Err(Failure::Other(error)) if matches!(**error, RepoError::Unavailable(_)) => return,
+            Err(Failure::Other(error)) => Some(error.clone()),
+        };
+        let mut guard = self.lock();
+        let Some(path) = guard.as_mut() else { return };
+        let text = |fault: &Option<Arc<RepoError>>| fault.as_ref().map(ToString::to_string);
+        if text(&fault) != text(&path.fault) {
+            if let Some(error) = &fault {
+                tracing::error!(%error, project = %self.project, "cannot read events");
+            }
+            path.fault = fault;
+            drop(guard);
+            self.moved.send_replace(());
+        }
+    }
+
+    /// Whether what happens comes onto the path.
+    ///
+    /// # Errors
+    /// What does not pass by itself: an event that this build does not understand, a fault. It is tried again all the same.
+    pub fn goes_on(&self) -> Result<(), RepoError> {
+        let fault = self.lock().as_ref().and_then(|path| path.fault.clone());
+        fault.map_or(Ok(()), |fault| Err(RepoError::Shared(fault)))
     }
 
     async fn read_on(&self) -> Result<(), RepoError> {

@@ -280,10 +280,7 @@ impl Group {
     /// Executes an event, or takes what was executed of it while the project was as it is now.
     pub(super) async fn render(&self, api: &Api, event: &Arc<StoredEvent>) -> Result<Arc<Rendered>, ServiceError> {
         let key = (self.name, event.stream, event.position, self.feed.end());
-        let execute = async {
-            let mut renderer = self.renderer.lock().await;
-            renderer.render(api, Event::marked(event.as_ref().clone())).await.map(Arc::new)
-        };
+        let execute = async { self.renderer.lock().await.event(api, event).await.map(Arc::new) };
         let rendered = api.live.groups.rendered.try_get_with(key, execute).await;
         rendered.map_err(|error: Arc<ServiceError>| error::shared(&error))
     }
@@ -291,7 +288,7 @@ impl Group {
     /// Executes what is no event: a position, or that it had to be given up.
     pub(super) async fn notice(&self, api: &Api, resync: Option<&'static str>) -> Result<Rendered, ServiceError> {
         let notice = Event::notice(self.key.project, api.app.db.clock().process_now(), resync);
-        self.renderer.lock().await.render(api, notice).await
+        self.renderer.lock().await.notice(api, notice).await
     }
 
     /// Moves to a place on the path, or off it, and tells those who have not seen it yet what happened there.
@@ -328,6 +325,15 @@ impl Group {
             hall.operations(|member| hall.at.is_none_or(|at| member.seen <= at))
         };
         tell(&here, part).await;
+    }
+
+    /// Tells everybody why they are told nothing more.
+    fn fail(&self, api: &Api, error: ServiceError) {
+        let members = std::mem::take(&mut self.hall().members);
+        if !members.is_empty() {
+            let error = error::of(error);
+            members.into_values().for_each(|member| member.operation.refuse(api, error.clone()));
+        }
     }
 
     /// The members whose rights have to be looked at again. From now on nobody is let in whose rights were last looked at
@@ -392,7 +398,12 @@ async fn go_on(api: Api, group: Arc<Group>, reader: Reader, standing: Standing) 
                 () = clock.sleep_until(way.notices.due()) => {}
             },
             Err(error) => {
-                tracing::debug!(%error, project = %group.key.project, "a subscription waits");
+                match error {
+                    ServiceError::Unavailable(_) => {
+                        tracing::debug!(%error, project = %group.key.project, "a subscription waits");
+                    }
+                    error => group.fail(&api, error),
+                }
                 tokio::select! {
                     () = group.empty.notified() => return,
                     () = tokio::time::sleep(limits::EVENT_POLL) => {}
@@ -459,6 +470,9 @@ impl Way<'_> {
         let told = group.move_to(self.reader.place(), part.as_ref()).await;
         api.app.metrics.events_delivered.inc_by(told);
         self.next = None;
+        if was_nothing {
+            group.feed.goes_on()?;
+        }
         Ok(!was_nothing)
     }
 }
