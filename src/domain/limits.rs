@@ -72,6 +72,8 @@ pub const FEED_EVENTS: usize = 2_000;
 pub const REPLAYED_EVENTS: u64 = 20_000;
 /// Bytes of results for followers that a process keeps, so that others who ask the same need not be executed for.
 pub const RENDERED_BYTES: u64 = 32 * 1024 * 1024;
+/// How often an event that takes longer than a request may is executed before it is shown as an error.
+pub const EVENT_ATTEMPTS: u32 = 3;
 /// Subscriptions that are told an event before other work has its turn: each may be a write to a socket.
 pub const TOLD_IN_A_TURN: usize = 512;
 /// How often a subscription tells its position, whether or not there was an event.

@@ -115,6 +115,14 @@ impl Api {
         Ok(Prepared { request, document, operation, waiting })
     }
 
+    /// Whether a request is one to be told what happens.
+    fn subscribes(&self, request: &mut Request) -> bool {
+        let document = self.limits.check(request);
+        document.is_ok_and(|document| {
+            limits::operation_type(&document, request.operation_name.as_deref()) == OperationType::Subscription
+        })
+    }
+
     /// Gives a request what its resolvers ask the context for.
     fn equip(
         &self,

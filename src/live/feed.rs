@@ -65,19 +65,27 @@ pub(super) struct Path {
     pub(super) first: u64,
     /// What was given up of each stream when they were last looked at.
     bottoms: Vec<i64>,
-    /// Raised when the rights of those who follow may be others: something happened to the project itself.
-    rights: u64,
-    /// The installation's, as of the last look.
-    sign_ins: i64,
+    standing: Standing,
+    /// What keeps it from being read on and does not pass by itself.
+    fault: Option<Arc<RepoError>>,
 }
 
 /// What the path says about those who stand on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Another number: look at the rights of members again before going on.
+    /// Raised with each of the others: of two, the lower one is older.
+    pub number: u64,
+    /// Raised when the rights of those who follow may be others, because something happened to the project itself: look at
+    /// them again before going on.
     pub rights: u64,
-    /// Another number: look at credentials again before going on.
+    /// The installation's, as of the last look. Another number: look at credentials again, and at admins, before going on.
     pub sign_ins: i64,
+}
+
+impl Standing {
+    fn other_rights(self) -> Self {
+        Self { number: self.number + 1, rights: self.rights + 1, ..self }
+    }
 }
 
 impl Path {
@@ -91,8 +99,8 @@ impl Path {
             order: VecDeque::new(),
             first: 0,
             bottoms: streams.bottoms(),
-            rights: 0,
-            sign_ins: streams.sign_ins,
+            standing: Standing { sign_ins: streams.sign_ins, ..Standing::default() },
+            fault: None,
         }
     }
 
@@ -128,7 +136,7 @@ impl Path {
             turn: self.turn + 1,
             reason,
             first: self.end() + 1,
-            rights: self.rights + 1,
+            standing: Standing { sign_ins: streams.sign_ins, ..self.standing.other_rights() },
             ..Self::begin(streams)
         };
     }
@@ -196,7 +204,7 @@ impl Feed {
     /// Whether what the database says of the streams is known here already.
     pub(super) fn is_at(&self, streams: &Streams) -> bool {
         let is_at = |path: &Path| {
-            (path.epoch, path.sign_ins) == (streams.epoch, streams.sign_ins) && path.head() == streams.tops()
+            (path.epoch, path.standing.sign_ins) == (streams.epoch, streams.sign_ins) && path.head() == streams.tops()
         };
         self.lock().as_ref().is_some_and(is_at)
     }
@@ -209,18 +217,13 @@ impl Feed {
     /// What has to be looked at again before anybody is told more.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        let path = self.lock();
-        path.as_ref().map_or(Standing { rights: 0, sign_ins: 0 }, |path| Standing {
-            rights: path.rights,
-            sign_ins: path.sign_ins,
-        })
+        self.known_standing().unwrap_or_default()
     }
 
     /// As [`Feed::standing`]; none when nothing was ever read here, so that what happens is not on the path.
     #[must_use]
     pub fn known_standing(&self) -> Option<Standing> {
-        let has_read = self.lock().is_some();
-        has_read.then(|| self.standing())
+        self.lock().as_ref().map(|path| path.standing)
     }
 
     /// How many events the path has, kept or not: what was made known since raises it.
@@ -249,6 +252,7 @@ impl Feed {
                 RepoError::NotFound => Failure::NotFound,
                 error => Failure::Other(Arc::new(error)),
             });
+            self.note(&read);
             *last = (number, read);
         }
         match &last.1 {
@@ -256,6 +260,36 @@ impl Feed {
             Err(Failure::NotFound) => Err(RepoError::NotFound),
             Err(Failure::Other(error)) => Err(RepoError::Shared(error.clone())),
         }
+    }
+
+    /// Keeps what is in the way of reading on, for those who follow; in the log it is said once.
+    fn note(&self, read: &Result<(), Failure>) {
+        let fault = match read {
+            Ok(()) => None,
+            Err(Failure::NotFound) => Some(Arc::new(RepoError::NotFound)),
+            Err(Failure::Other(error)) if matches!(**error, RepoError::Unavailable(_)) => return,
+            Err(Failure::Other(error)) => Some(error.clone()),
+        };
+        let mut guard = self.lock();
+        let Some(path) = guard.as_mut() else { return };
+        let text = |fault: &Option<Arc<RepoError>>| fault.as_ref().map(ToString::to_string);
+        if text(&fault) != text(&path.fault) {
+            if let Some(error) = &fault {
+                tracing::error!(%error, project = %self.project, "cannot read events");
+            }
+            path.fault = fault;
+            drop(guard);
+            self.moved.send_replace(());
+        }
+    }
+
+    /// Whether what happens comes onto the path.
+    ///
+    /// # Errors
+    /// What does not pass by itself: an event that this build does not understand, a fault. It is tried again all the same.
+    pub fn goes_on(&self) -> Result<(), RepoError> {
+        let fault = self.lock().as_ref().and_then(|path| path.fault.clone());
+        fault.map_or(Ok(()), |fault| Err(RepoError::Shared(fault)))
     }
 
     async fn read_on(&self) -> Result<(), RepoError> {
@@ -288,12 +322,15 @@ impl Feed {
         if let Some(reason) = reason {
             path.turn(streams, reason);
         }
-        let has_news = path.sign_ins != streams.sign_ins || reason.is_some();
-        path.sign_ins = streams.sign_ins;
+        let have_ended = path.standing.sign_ins != streams.sign_ins;
+        if have_ended {
+            path.standing.sign_ins = streams.sign_ins;
+            path.standing.number += 1;
+        }
         path.bottoms = streams.bottoms();
         let head = path.head();
         drop(guard);
-        if has_news {
+        if have_ended || reason.is_some() {
             self.moved.send_replace(());
         }
         let pairs = (0..).zip(head.into_iter().zip(tops)).filter(|(_, (head, top))| top > head);
@@ -306,7 +343,7 @@ impl Feed {
         let Some(path) = guard.as_mut() else { return };
         // Of a page that is not the last, what comes behind may be about rights and have been committed before.
         if !has_all || page.iter().any(|event| event.task.is_none()) {
-            path.rights += 1;
+            path.standing = path.standing.other_rights();
         }
         for event in page {
             if !path.push(event) {

@@ -158,13 +158,7 @@ impl Db {
         // same and the driver does not know. The connection would go back to the pool with the transaction open, and
         // what is next written through it would be answered and never committed.
         let db = self.clone();
-        match tokio::spawn(async move { db.begin_here(None).await }).await {
-            Ok(begun) => begun,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed).into()),
-            },
-        }
+        whole(async move { db.begin_here(None).await }).await.ok_or(CLOSED)?
     }
 
     async fn begin_here(&self, turn: Option<OwnedMutexGuard<()>>) -> Result<Txn, RepoError> {
@@ -208,6 +202,12 @@ impl Txn {
     /// [`RepoError`] when the database refuses; nothing has happened then. [`RepoError::Undecided`] when it went away
     /// before it answered.
     pub async fn commit(self) -> Result<(), RepoError> {
+        // In a task of its own: when the request is given up half-way the commit is made all the same, and whoever waits
+        // for the news of it has to be told.
+        whole(self.commit_here()).await.ok_or(RepoError::Undecided(CLOSED))?
+    }
+
+    async fn commit_here(self) -> Result<(), RepoError> {
         let is_remote = !self.is_sqlite();
         let committed = self.trouble.note(self.inner.commit().await).map_err(RepoError::from);
         // Whatever came of it: one that is undecided may have been made, and a look in vain costs little.
@@ -224,6 +224,19 @@ impl Txn {
     /// Remembers what the commit will make known: [`Db::on_commit`].
     pub fn note(&self, news: News) {
         self.news.lock().unwrap_or_else(PoisonError::into_inner).push(news);
+    }
+}
+
+const CLOSED: DbErr = DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed);
+
+/// Does work to its end, also when whoever waits for it gives up. None when the process ends meanwhile.
+async fn whole<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    match tokio::spawn(work).await {
+        Ok(done) => Some(done),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => None,
+        },
     }
 }
 
@@ -307,3 +320,45 @@ macro_rules! counting_connection {
 }
 
 counting_connection!(Db through pool, Txn through inner);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use futures::poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_commit_that_is_given_up_half_way_is_made_and_told_of() {
+        let db = Db::connect(&Connect { url: "sqlite::memory:".to_owned(), max_connections: 1 }).await.unwrap();
+        let told = Arc::new(AtomicUsize::new(0));
+        let tell = told.clone();
+        db.on_commit(move |_| {
+            tell.fetch_add(1, Ordering::SeqCst);
+        });
+        db.execute_unprepared("CREATE TABLE row (n integer)").await.unwrap();
+        for n in 1..=20 {
+            let txn = db.begin().await.unwrap();
+            txn.execute_unprepared("INSERT INTO row VALUES (1)").await.unwrap();
+            txn.note(News::SignIns);
+            let mut commit = Box::pin(txn.commit());
+            let _ = poll!(&mut commit);
+            drop(commit);
+            // There is one connection: it is free when the transaction has ended.
+            let rows = Statement::from_string(DbBackend::Sqlite, "SELECT count(*) AS n FROM row");
+            let rows: i64 = db.query_one_raw(rows).await.unwrap().unwrap().try_get("", "n").unwrap();
+            let all_told = async {
+                while told.load(Ordering::SeqCst) < n {
+                    tokio::task::yield_now().await
+                }
+            };
+            let all_told = tokio::time::timeout(Duration::from_secs(5), all_told).await;
+            assert!(
+                rows == n as i64 && all_told.is_ok(),
+                "{rows} of {n} made, {} told of",
+                told.load(Ordering::SeqCst)
+            );
+        }
+    }
+}

@@ -46,6 +46,7 @@ pub struct Attendance {
 /// One credential, and what is open with it.
 struct Visit {
     credential: Credential,
+    /// Whether something may have been begun with an admin's rights.
     admin: bool,
     guests: Vec<Weak<dyn Guest>>,
 }
@@ -66,15 +67,23 @@ impl Attendance {
         self.begun.call_once(|| drop(tokio::spawn(watch(Arc::downgrade(app)))));
         let Some(credential) = viewer.credential() else { return };
         let mut visits = self.lock();
-        let visit = visits.entry(credential.1).or_insert_with(|| Visit {
-            credential,
-            admin: viewer.user.admin,
-            guests: Vec::new(),
-        });
+        let visit =
+            visits.entry(credential.1).or_insert_with(|| Visit { credential, admin: false, guests: Vec::new() });
+        visit.admin |= viewer.user.admin;
         if visit.guests.len() == visit.guests.capacity() {
             visit.guests.retain(|guest| guest.strong_count() > 0);
         }
         visit.guests.push(guest);
+    }
+
+    /// What comes next is begun by a viewer, who was looked up just now, for whom something is open.
+    pub async fn learn(&self, app: &App, viewer: &Viewer) {
+        let Some((_, hash)) = viewer.credential().filter(|_| viewer.user.admin) else { return };
+        let is_known = self.lock().get_mut(&hash).is_none_or(|visit| std::mem::replace(&mut visit.admin, true));
+        // A look that came between took them for what they were; the next one may be far away.
+        if !is_known && self.look(app).await.is_err() {
+            self.hurry();
+        }
     }
 
     /// Some credentials may have ended: look now.
@@ -88,7 +97,8 @@ impl Attendance {
     /// [`ServiceError`] of the database.
     pub async fn know(&self, app: &App, sign_ins: i64) -> Result<(), ServiceError> {
         let mut looked = self.looked.lock().await;
-        if *looked < sign_ins {
+        // Another one, not a higher one: after a restore or a failover it may have gone down.
+        if *looked != sign_ins {
             self.look(app).await?;
             *looked = sign_ins;
         }

@@ -105,11 +105,12 @@ pub async fn admit(app: &App, viewer: &Viewer, follow: &Follow) -> Result<Sees, 
     if follow.types.as_ref().is_some_and(|types| types.len() > limits::FILTER_VALUES) {
         return Err(ServiceError::limit("types", limits::FILTER_VALUES, "types"));
     }
-    let found = sees(app, viewer.user.id, follow.project).await?.ok_or_else(|| project::no_project("projectId"))?;
+    let rights = rights(app, viewer.user.id, follow.project).await?;
+    let rights = rights.ok_or_else(|| project::no_project("projectId"))?;
     if let Some(task) = follow.task {
         must_be(app.projects.find(task).await?, follow.project)?;
     }
-    Ok(found)
+    Ok(rights.sees)
 }
 
 fn must_be(project_of_task: Option<ProjectId>, project: ProjectId) -> Result<(), ServiceError> {
@@ -132,19 +133,28 @@ impl Sees {
     }
 }
 
-/// What somebody sees of a project's events now, looked up together with others; none when it is nothing.
+/// As what somebody follows a project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// What of its events they see.
+    pub sees: Sees,
+    /// Whether as an admin, of whom nothing is kept back.
+    pub admin: bool,
+}
+
+/// As what somebody may follow a project now, looked up together with others; none when they may not.
 ///
 /// # Errors
 /// [`ServiceError`] of the database.
-pub async fn sees(app: &App, user: UserId, project: ProjectId) -> Result<Option<Sees>, ServiceError> {
-    app.seeing.find((project, user)).await
+pub async fn rights(app: &App, user: UserId, project: ProjectId) -> Result<Option<Rights>, ServiceError> {
+    app.rights.find((project, user)).await
 }
 
-/// What people see of projects' events, looked up together.
-pub(super) fn seeing(db: Db) -> Gather<(ProjectId, UserId), Sees> {
+/// As what people may follow projects, looked up together.
+pub(super) fn all_rights(db: Db) -> Gather<(ProjectId, UserId), Rights> {
     Gather::new(move |wanted: Vec<(ProjectId, UserId)>| {
         let db = db.clone();
-        async move { Ok(all_who_see(&db, &wanted).await?) }
+        async move { Ok(rights_of(&db, &wanted).await?) }
     })
 }
 
@@ -156,26 +166,36 @@ pub(super) fn projects(db: Db) -> Gather<TaskId, ProjectId> {
     })
 }
 
-async fn all_who_see(db: &Db, wanted: &[(ProjectId, UserId)]) -> Result<HashMap<(ProjectId, UserId), Sees>, RepoError> {
+async fn rights_of(
+    db: &Db,
+    wanted: &[(ProjectId, UserId)],
+) -> Result<HashMap<(ProjectId, UserId), Rights>, RepoError> {
     let ids: HashSet<ProjectId> = wanted.iter().map(|(project, _)| *project).collect();
     let projects = project_repo::find_all(db, &ids.into_iter().collect::<Vec<_>>()).await?;
     let standings = member::standings(db, wanted).await?.into_iter();
-    let seen = standings.filter_map(|(key, standing)| Some((key, Sees::of(projects.get(&key.0)?, standing))));
-    Ok(seen.collect())
+    let rights = standings.filter_map(|(key, standing)| {
+        let sees = Sees::of(projects.get(&key.0)?, standing);
+        Some((key, Rights { sees, admin: standing == Standing::Admin }))
+    });
+    Ok(rights.collect())
 }
 
-/// What people see of a project's events now; who is not among the answer sees nothing.
+/// As what people may follow a project now; who is not among the answer sees nothing.
 ///
 /// # Errors
 /// [`ServiceError`] of the database.
-pub async fn who_sees(app: &App, project: ProjectId, users: &[UserId]) -> Result<HashMap<UserId, Sees>, ServiceError> {
-    let mut seeing = HashMap::with_capacity(users.len());
+pub async fn who_sees(
+    app: &App,
+    project: ProjectId,
+    users: &[UserId],
+) -> Result<HashMap<UserId, Rights>, ServiceError> {
+    let mut found = HashMap::with_capacity(users.len());
     for users in users.chunks(limits::PEOPLE_AT_ONCE) {
         let wanted: Vec<_> = users.iter().map(|user| (project, *user)).collect();
-        let seen = all_who_see(&app.db, &wanted).await?;
-        seeing.extend(seen.into_iter().map(|((_, user), sees)| (user, sees)));
+        let rights = rights_of(&app.db, &wanted).await?;
+        found.extend(rights.into_iter().map(|((_, user), rights)| (user, rights)));
     }
-    Ok(seeing)
+    Ok(found)
 }
 
 /// The slots, among those that events are about, that are a person's own, looked up together with those of others who are

@@ -94,7 +94,7 @@ pub struct App {
     /// Who carries a credential.
     carriers: Gather<identity::Credential, User>,
     /// What of a project's events somebody sees.
-    seeing: Gather<(ProjectId, UserId), event::Sees>,
+    rights: Gather<(ProjectId, UserId), event::Rights>,
     /// Which project a task is of.
     projects: Gather<TaskId, ProjectId>,
     /// The slots of a task.
@@ -153,7 +153,7 @@ impl App {
             stats: stats::Cache::default(),
             canvas: canvas::Cache::default(),
             carriers: identity::carriers(db.clone()),
-            seeing: event::seeing(db.clone()),
+            rights: event::all_rights(db.clone()),
             projects: event::projects(db.clone()),
             slots: event::slots(db.clone()),
             db,

@@ -14,6 +14,8 @@ on_both_databases![
     with_a_disabled_user_their_sockets_end,
     who_leaves_a_project_keeps_the_rest_of_the_socket,
     who_is_no_admin_any_more_has_to_connect_again,
+    who_was_an_admin_for_a_while_has_to_connect_again,
+    a_credential_that_ended_is_noticed_though_the_count_of_such_went_down,
 ];
 
 const FOLLOW: &str =
@@ -190,4 +192,45 @@ async fn who_is_no_admin_any_more_has_to_connect_again(database: Database) {
     let mut again = ana.subscribe(FOLLOW, json!({ "id": other.id, "after": other.cursor().await })).await;
     other.text_tasks(1).await;
     assert_eq!(again.event().await["type"], "TASK_CREATED");
+}
+
+/// Sockets that were open before their owner became an admin, and one that came then.
+async fn who_was_an_admin_for_a_while_has_to_connect_again(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = project(&app).await;
+    let (ana, ben) = (app.person("ana").await, app.person("ben").await);
+    let admins = async |are: bool| {
+        for who in [&ana, &ben] {
+            let input = json!({ "userId": who.id, "admin": are });
+            project.manager.mutate("updateUser", input, "user { id }").await.get("updateUser");
+        }
+    };
+    let (mut busy, mut first) = (ana.socket().await, ben.socket().await);
+    admins(true).await;
+    let mut second = ben.socket().await;
+    busy.subscribe("1", FOLLOW, json!({ "id": project.id, "after": project.cursor().await })).await;
+    project.text_tasks(1).await;
+    assert_eq!(busy.event().await["type"], "TASK_CREATED");
+    admins(false).await;
+    project.text_tasks(1).await;
+    for socket in [&mut busy, &mut first, &mut second] {
+        let (before, closed, reason) = socket.rest().await;
+        assert_eq!((closed, reason.as_str()), (1013, "your rights have changed; connect again"));
+        assert!(before.iter().all(is_notice), "{before:?}");
+    }
+}
+
+/// As after a restore: what counts those whose way in has ended stands lower than it did.
+async fn a_credential_that_ended_is_noticed_though_the_count_of_such_went_down(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = project(&app).await;
+    let ana = project.member(&app, "ana", "VIEWER").await;
+    let mut socket = ana.subscribe(FOLLOW, json!({ "id": project.id, "after": project.cursor().await })).await;
+    app.sql("UPDATE instance SET sign_ins = 10").await;
+    project.text_tasks(1).await;
+    assert_eq!(socket.event().await["type"], "TASK_CREATED");
+    app.sql("UPDATE \"user\" SET disabled = true WHERE name = 'ana'").await;
+    app.sql("UPDATE instance SET sign_ins = 5").await;
+    project.text_tasks(1).await;
+    assert_eq!(socket.closed().await, (4403, "Forbidden".to_owned()));
 }

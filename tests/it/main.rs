@@ -59,6 +59,7 @@ mod job_runners;
 mod lease_life;
 mod live_clients;
 mod live_cuts;
+mod live_outages;
 mod live_rights;
 mod live_sharing;
 mod live_slow;
@@ -149,6 +150,7 @@ fn main() -> ExitCode {
         lease_life::trials(),
         live_clients::trials(),
         live_cuts::trials(),
+        live_outages::trials(),
         live_rights::trials(),
         live_sharing::trials(),
         live_slow::trials(),

@@ -4,7 +4,7 @@
 //! the group stands can sit down in it; from then on they are told what it is told. It ends with its last member.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -34,7 +34,7 @@ use crate::{
     repo::{Conn, Scope, event::StoredEvent},
     service::{
         ServiceError, Viewer,
-        event::{self, Sees},
+        event::{self, Rights, Sees},
         project,
     },
 };
@@ -45,8 +45,22 @@ pub(super) struct Key {
     pub(super) project: ProjectId,
     pub(super) sees: Sees,
     /// Whose own it is: of who sees not what others see, and of what depends on who asks.
-    pub(super) person: Option<UserId>,
+    pub(super) person: Option<Person>,
     pub(super) question: Question,
+}
+
+/// Somebody as whom events are executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Person {
+    pub(super) user: UserId,
+    pub(super) admin: bool,
+}
+
+impl Key {
+    /// Whether somebody with these rights is told here what they would be told alone.
+    pub(super) fn suits(&self, rights: Rights) -> bool {
+        rights.sees == self.sees && self.person.is_none_or(|person| person.admin == rights.admin)
+    }
 }
 
 /// The groups of this process.
@@ -90,6 +104,8 @@ struct Hall {
     /// How many events of the path are behind it; none while it is so slow that it has left the path.
     at: Option<u64>,
     members: HashMap<u64, Member>,
+    /// The number of the standing that the rights of all members were looked at as of.
+    looked: u64,
     /// Members and those who are on their way here.
     seats: usize,
     /// The last one has left: nobody may come any more.
@@ -103,12 +119,15 @@ impl Hall {
     }
 }
 
-#[derive(Debug)]
-struct Member {
-    operation: Arc<Operation>,
-    user: UserId,
+/// Who is told what a group is told.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) operation: Arc<Operation>,
+    pub(super) user: UserId,
+    /// Whether it was as an admin that they were last let in.
+    pub(super) admin: bool,
     /// How many events of the path they have seen.
-    seen: u64,
+    pub(super) seen: u64,
 }
 
 /// A place in a group, for somebody on their way and then in it.
@@ -178,6 +197,7 @@ impl Groups {
                     hall: Mutex::new(Hall {
                         at: reader.place(),
                         members: HashMap::new(),
+                        looked: standing.number,
                         seats: 0,
                         ended: false,
                         next_seat: 0,
@@ -218,24 +238,22 @@ impl Group {
         lock(&self.hall)
     }
 
-    /// Sits down, if the group is not further on; else the seat is given back, to go on reading.
-    pub(super) async fn enter(
-        &self,
-        seat: Seat,
-        operation: &Arc<Operation>,
-        user: UserId,
-        seen: u64,
-    ) -> Result<(), Seat> {
+    /// Sits down, if the group is not further on and has not looked at rights since the member's were, as of `standing`;
+    /// else the seat is given back, to go on reading.
+    pub(super) async fn enter(&self, seat: Seat, member: &Member, standing: Standing) -> Result<(), Seat> {
         loop {
             let back = self.back.notified();
             tokio::pin!(back);
             back.as_mut().enable();
             {
                 let mut hall = self.hall();
+                if standing.number < hall.looked {
+                    return Err(seat);
+                }
                 match hall.at {
-                    Some(at) if seen < at => return Err(seat),
+                    Some(at) if member.seen < at => return Err(seat),
                     Some(_) => {
-                        hall.members.insert(seat.number, Member { operation: operation.clone(), user, seen });
+                        hall.members.insert(seat.number, member.clone());
                         break;
                     }
                     None => {}
@@ -243,7 +261,7 @@ impl Group {
             }
             back.await;
         }
-        operation.sits(seat);
+        member.operation.sits(seat);
         Ok(())
     }
 
@@ -253,7 +271,7 @@ impl Group {
             return Ok(false);
         }
         let sight = match (self.key.sees, self.key.person) {
-            (Sees::Own, Some(user)) => event::own_sight(&api.app, user, &[event]).await?,
+            (Sees::Own, Some(person)) => event::own_sight(&api.app, person.user, &[event]).await?,
             _ => Sight::All,
         };
         Ok(sight.shows(event))
@@ -262,10 +280,7 @@ impl Group {
     /// Executes an event, or takes what was executed of it while the project was as it is now.
     pub(super) async fn render(&self, api: &Api, event: &Arc<StoredEvent>) -> Result<Arc<Rendered>, ServiceError> {
         let key = (self.name, event.stream, event.position, self.feed.end());
-        let execute = async {
-            let mut renderer = self.renderer.lock().await;
-            renderer.render(api, Event::marked(event.as_ref().clone())).await.map(Arc::new)
-        };
+        let execute = async { self.renderer.lock().await.event(api, event).await.map(Arc::new) };
         let rendered = api.live.groups.rendered.try_get_with(key, execute).await;
         rendered.map_err(|error: Arc<ServiceError>| error::shared(&error))
     }
@@ -273,7 +288,7 @@ impl Group {
     /// Executes what is no event: a position, or that it had to be given up.
     pub(super) async fn notice(&self, api: &Api, resync: Option<&'static str>) -> Result<Rendered, ServiceError> {
         let notice = Event::notice(self.key.project, api.app.db.clock().process_now(), resync);
-        self.renderer.lock().await.render(api, notice).await
+        self.renderer.lock().await.notice(api, notice).await
     }
 
     /// Moves to a place on the path, or off it, and tells those who have not seen it yet what happened there.
@@ -312,21 +327,43 @@ impl Group {
         tell(&here, part).await;
     }
 
-    /// Looks at everybody's rights again; who has lost them is told so and nothing more.
-    async fn look_at_rights(&self, api: &Api) -> Result<(), ServiceError> {
-        let mut users: Vec<UserId> = self.hall().members.values().map(|member| member.user).collect();
-        users.sort_unstable();
-        users.dedup();
-        let seeing = event::who_sees(&api.app, self.key.project, &users).await?;
+    /// Tells everybody why they are told nothing more.
+    fn fail(&self, api: &Api, error: ServiceError) {
+        let members = std::mem::take(&mut self.hall().members);
+        if !members.is_empty() {
+            let error = error::of(error);
+            members.into_values().for_each(|member| member.operation.refuse(api, error.clone()));
+        }
+    }
+
+    /// The members whose rights have to be looked at again. From now on nobody is let in whose rights were last looked at
+    /// before `standing`.
+    fn members_as_of(&self, standing: Standing, only_admins: bool) -> BTreeSet<UserId> {
+        let mut hall = self.hall();
+        hall.looked = standing.number;
+        // Who waits here goes and looks.
+        self.back.notify_waiters();
+        let members = hall.members.values().filter(|member| member.admin || !only_admins);
+        members.map(|member| member.user).collect()
+    }
+
+    /// Looks at rights again, of everybody or of those who are here as admins; who has lost them is told so and nothing
+    /// more.
+    async fn look_at_rights(&self, api: &Api, standing: Standing, only_admins: bool) -> Result<(), ServiceError> {
+        let users = self.members_as_of(standing, only_admins);
+        if users.is_empty() {
+            return Ok(());
+        }
+        let rights = Vec::from_iter(users.iter().copied());
+        let rights = event::who_sees(&api.app, self.key.project, &rights).await?;
         let mut gone = Vec::new();
         {
-            let hall = self.hall();
-            for member in hall.members.values() {
-                match seeing.get(&member.user) {
-                    // Who came meanwhile was looked at then.
-                    None if !users.contains(&member.user) => {}
-                    Some(sees) if *sees == self.key.sees => {}
-                    sees => gone.push((member.operation.clone(), sees.is_some())),
+            let mut hall = self.hall();
+            // Who came meanwhile was looked at then.
+            for member in hall.members.values_mut().filter(|member| users.contains(&member.user)) {
+                match rights.get(&member.user) {
+                    Some(rights) if self.key.suits(*rights) => member.admin = rights.admin,
+                    others => gone.push((member.operation.clone(), others.is_some())),
                 }
             }
         }
@@ -361,7 +398,12 @@ async fn go_on(api: Api, group: Arc<Group>, reader: Reader, standing: Standing) 
                 () = clock.sleep_until(way.notices.due()) => {}
             },
             Err(error) => {
-                tracing::debug!(%error, project = %group.key.project, "a subscription waits");
+                match error {
+                    ServiceError::Unavailable(_) => {
+                        tracing::debug!(%error, project = %group.key.project, "a subscription waits");
+                    }
+                    error => group.fail(&api, error),
+                }
                 tokio::select! {
                     () = group.empty.notified() => return,
                     () = tokio::time::sleep(limits::EVENT_POLL) => {}
@@ -400,8 +442,9 @@ impl Way<'_> {
         if now.sign_ins != self.standing.sign_ins {
             api.app.attendance.know(&api.app, now.sign_ins).await?;
         }
-        if now.rights != self.standing.rights {
-            group.look_at_rights(api).await?;
+        if now != self.standing {
+            // With sign-ins an admin's rights may have ended, and nobody else's in a project.
+            group.look_at_rights(api, now, now.rights == self.standing.rights).await?;
         }
         self.standing = now;
         let mut part = None;
@@ -427,6 +470,99 @@ impl Way<'_> {
         let told = group.move_to(self.reader.place(), part.as_ref()).await;
         api.app.metrics.events_delivered.inc_by(told);
         self.next = None;
+        if was_nothing {
+            group.feed.goes_on()?;
+        }
         Ok(!was_nothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::Variables;
+    use futures::poll;
+
+    use super::*;
+    use crate::{
+        graphql::Outbox,
+        live::Hub,
+        repo::{Connect, Db},
+    };
+
+    const FIRST: Standing = Standing { number: 1, rights: 1, sign_ins: 0 };
+    const SECOND: Standing = Standing { number: 2, rights: 2, sign_ins: 0 };
+
+    /// A group that stands somewhere, with a seat for each of so many.
+    async fn group(at: Option<u64>, seats: u64) -> (Arc<Group>, Vec<Seat>) {
+        let db = Db::connect(&Connect { url: "sqlite::memory:".to_owned(), max_connections: 1 }).await.unwrap();
+        let project = ProjectId::generate();
+        let question = Question { query: String::new(), operation: None, variables: String::new() };
+        let plan = Plan { question: question.clone(), is_personal: false, variables: Variables::default() };
+        let group = Arc::new(Group {
+            name: 0,
+            key: Key { project, sees: Sees::All, person: None, question },
+            filter: Filter::default(),
+            feed: Hub::new(db).feed(project),
+            renderer: tokio::sync::Mutex::new(Renderer::new(plan, None, Scope::all_of(project))),
+            hall: Mutex::new(Hall {
+                at,
+                members: HashMap::new(),
+                looked: FIRST.number,
+                seats: usize::try_from(seats).unwrap(),
+                ended: false,
+                next_seat: seats,
+            }),
+            empty: Notify::new(),
+            back: Notify::new(),
+        });
+        let taken = IntGauge::new("seats", "Seats.").unwrap();
+        let seat = |number| Seat { group: group.clone(), number, alive: Arc::default(), taken: taken.clone() };
+        let seats = (0..seats).map(seat).collect();
+        (group, seats)
+    }
+
+    fn member(seen: u64, admin: bool) -> Member {
+        Member { operation: Operation::new("1", Outbox::new(1_000)), user: UserId::generate(), admin, seen }
+    }
+
+    #[tokio::test]
+    async fn whose_rights_were_looked_at_before_the_group_looked_is_not_let_in() {
+        let (group, mut seats) = group(None, 3).await;
+        let (early, late) = (member(5, false), member(5, false));
+        // Waits until the group is back on the path.
+        let mut entering = Box::pin(group.enter(seats.pop().unwrap(), &early, FIRST));
+        assert!(poll!(&mut entering).is_pending());
+        assert!(group.members_as_of(SECOND, false).is_empty());
+        assert!(entering.await.is_err(), "nobody has looked at what they lost since");
+        group.move_to(Some(1), None).await;
+        assert!(group.enter(seats.pop().unwrap(), &early, FIRST).await.is_err());
+        assert!(group.enter(seats.pop().unwrap(), &late, SECOND).await.is_ok());
+        assert_eq!(group.members_as_of(SECOND, false), BTreeSet::from([late.user]));
+    }
+
+    #[tokio::test]
+    async fn with_sign_ins_only_the_rights_of_admins_are_looked_at() {
+        let (group, mut seats) = group(Some(0), 2).await;
+        let (admin, other) = (member(0, true), member(0, false));
+        for member in [&admin, &other] {
+            assert!(group.enter(seats.pop().unwrap(), member, FIRST).await.is_ok());
+        }
+        assert_eq!(group.members_as_of(SECOND, true), BTreeSet::from([admin.user]));
+        assert_eq!(group.members_as_of(SECOND, false), BTreeSet::from([admin.user, other.user]));
+    }
+
+    #[test]
+    fn what_is_executed_as_somebody_suits_them_only_while_they_are_the_same() {
+        let key = |person| Key {
+            project: ProjectId::generate(),
+            sees: Sees::All,
+            person,
+            question: Question { query: String::new(), operation: None, variables: String::new() },
+        };
+        let (admin, other) = (Rights { sees: Sees::All, admin: true }, Rights { sees: Sees::All, admin: false });
+        let own = key(Some(Person { user: UserId::generate(), admin: true }));
+        assert!(own.suits(admin) && !own.suits(other));
+        assert!(key(None).suits(admin) && key(None).suits(other));
+        assert!(!key(None).suits(Rights { sees: Sees::Own, admin: false }));
     }
 }

@@ -5,6 +5,18 @@
 //! the same is in one [`group`], which executes an event once and gives the same bytes to all of them. The others go on by
 //! themselves.
 
+/// What comes of an attempt once nothing that it needs is away: a subscription does not end by that, and no event is skipped.
+macro_rules! wait_out {
+    ($attempt:expr) => {
+        loop {
+            match $attempt {
+                Err(ServiceError::Unavailable(_)) => tokio::time::sleep(limits::EVENT_POLL).await,
+                ended => break ended,
+            }
+        }
+    };
+}
+
 mod catch_up;
 mod group;
 mod operation;
@@ -19,6 +31,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 
 use crate::{
+    domain::limits,
     graphql::{Api, Caller, error, is_failed, is_refused, subscription::Stage},
     service::{ServiceError, identity},
 };
@@ -68,10 +81,23 @@ impl Api {
     }
 }
 
-async fn run(api: &Api, mut caller: Caller, request: Request, operation: &Arc<Operation>) -> Result<(), ServerError> {
+async fn run(
+    api: &Api,
+    mut caller: Caller,
+    mut request: Request,
+    operation: &Arc<Operation>,
+) -> Result<(), ServerError> {
     if let Some(viewer) = caller.viewer.take() {
         // Since the connection was opened its credential may have ended, or its user become another.
-        caller.viewer = Some(identity::again(&api.app, &viewer).await.map_err(error::of)?);
+        let found = match identity::again(&api.app, &viewer).await {
+            Err(ServiceError::Unavailable(_)) if api.subscribes(&mut request) => {
+                wait_out!(identity::again(&api.app, &viewer).await)
+            }
+            found => found,
+        };
+        let viewer = found.map_err(error::of)?;
+        api.app.attendance.learn(&api.app, &viewer).await;
+        caller.viewer = Some(viewer);
     }
     let (query, name, variables) = (request.query.clone(), request.operation_name.clone(), request.variables.clone());
     let prepared = api.prepare(caller.clone(), request)?;
