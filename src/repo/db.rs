@@ -350,7 +350,7 @@ mod tests {
             let rows: i64 = db.query_one_raw(rows).await.unwrap().unwrap().try_get("", "n").unwrap();
             let all_told = async {
                 while told.load(Ordering::SeqCst) < n {
-                    tokio::task::yield_now().await
+                    tokio::task::yield_now().await;
                 }
             };
             let all_told = tokio::time::timeout(Duration::from_secs(5), all_told).await;

@@ -73,6 +73,10 @@ impl Scene {
     }
 }
 
+async fn one_more(project: &Project) {
+    project.create_tasks(json!([{ "data": { "text": "one more" } }])).await.get("createTasks");
+}
+
 /// Whether a message only tells the position.
 fn is_notice(message: &Value) -> bool {
     message["payload"]["data"]["taskEvents"]["type"] == "CURSOR_MOVED"
@@ -152,7 +156,7 @@ impl Scene {
         }
         // How soon the server has begun to follow is not known: the change may have to be made more than once.
         let told = eventually("an event of the other project", async || {
-            other.create_tasks(json!([{ "data": { "text": "one more" } }])).await.get("createTasks");
+            one_more(other).await;
             timeout(Duration::from_secs(2), self.busy.next()).await.ok().filter(|told| !is_notice(told))
         })
         .await;
@@ -212,7 +216,7 @@ async fn who_was_an_admin_for_a_while_has_to_connect_again(database: Database) {
     project.text_tasks(1).await;
     assert_eq!(busy.event().await["type"], "TASK_CREATED");
     admins(false).await;
-    project.text_tasks(1).await;
+    one_more(&project).await;
     for socket in [&mut busy, &mut first, &mut second] {
         let (before, closed, reason) = socket.rest().await;
         assert_eq!((closed, reason.as_str()), (1013, "your rights have changed; connect again"));
@@ -231,6 +235,6 @@ async fn a_credential_that_ended_is_noticed_though_the_count_of_such_went_down(d
     assert_eq!(socket.event().await["type"], "TASK_CREATED");
     app.sql("UPDATE \"user\" SET disabled = true WHERE name = 'ana'").await;
     app.sql("UPDATE instance SET sign_ins = 5").await;
-    project.text_tasks(1).await;
+    one_more(&project).await;
     assert_eq!(socket.closed().await, (4403, "Forbidden".to_owned()));
 }
