@@ -247,7 +247,8 @@ impl Feed {
         let mut last = self.look.lock().await;
         if last.0 < wanted {
             let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
-            let read = self.read_on().await;
+            // Boxed: only one of those who wait here reads.
+            let read = Box::pin(self.read_on()).await;
             let read = read.map_err(|error| match error {
                 RepoError::NotFound => Failure::NotFound,
                 error => Failure::Other(Arc::new(error)),

@@ -81,7 +81,7 @@ impl Attendance {
         let Some((_, hash)) = viewer.credential().filter(|_| viewer.user.admin) else { return };
         let is_known = self.lock().get_mut(&hash).is_none_or(|visit| std::mem::replace(&mut visit.admin, true));
         // A look that came between took them for what they were; the next one may be far away.
-        if !is_known && self.look(app).await.is_err() {
+        if !is_known && Box::pin(self.look(app)).await.is_err() {
             self.hurry();
         }
     }
@@ -99,7 +99,8 @@ impl Attendance {
         let mut looked = self.looked.lock().await;
         // Another one, not a higher one: after a restore or a failover it may have gone down.
         if *looked != sign_ins {
-            self.look(app).await?;
+            // Boxed: only one of those who wait here looks.
+            Box::pin(self.look(app)).await?;
             *looked = sign_ins;
         }
         Ok(())

@@ -166,10 +166,7 @@ pub(super) fn projects(db: Db) -> Gather<TaskId, ProjectId> {
     })
 }
 
-async fn rights_of(
-    db: &Db,
-    wanted: &[(ProjectId, UserId)],
-) -> Result<HashMap<(ProjectId, UserId), Rights>, RepoError> {
+async fn rights_of(db: &Db, wanted: &[(ProjectId, UserId)]) -> Result<HashMap<(ProjectId, UserId), Rights>, RepoError> {
     let ids: HashSet<ProjectId> = wanted.iter().map(|(project, _)| *project).collect();
     let projects = project_repo::find_all(db, &ids.into_iter().collect::<Vec<_>>()).await?;
     let standings = member::standings(db, wanted).await?.into_iter();

@@ -280,7 +280,8 @@ impl Group {
     /// Executes an event, or takes what was executed of it while the project was as it is now.
     pub(super) async fn render(&self, api: &Api, event: &Arc<StoredEvent>) -> Result<Arc<Rendered>, ServiceError> {
         let key = (self.name, event.stream, event.position, self.feed.end());
-        let execute = async { self.renderer.lock().await.event(api, event).await.map(Arc::new) };
+        // Boxed: of all who catch up few execute.
+        let execute = Box::pin(async { self.renderer.lock().await.event(api, event).await.map(Arc::new) });
         let rendered = api.live.groups.rendered.try_get_with(key, execute).await;
         rendered.map_err(|error: Arc<ServiceError>| error::shared(&error))
     }
@@ -288,7 +289,8 @@ impl Group {
     /// Executes what is no event: a position, or that it had to be given up.
     pub(super) async fn notice(&self, api: &Api, resync: Option<&'static str>) -> Result<Rendered, ServiceError> {
         let notice = Event::notice(self.key.project, api.app.db.clock().process_now(), resync);
-        self.renderer.lock().await.notice(api, notice).await
+        let mut renderer = self.renderer.lock().await;
+        Box::pin(renderer.notice(api, notice)).await
     }
 
     /// Moves to a place on the path, or off it, and tells those who have not seen it yet what happened there.

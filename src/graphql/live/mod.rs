@@ -102,7 +102,7 @@ async fn run(
     let (query, name, variables) = (request.query.clone(), request.operation_name.clone(), request.variables.clone());
     let prepared = api.prepare(caller.clone(), request)?;
     if prepared.operation != OperationType::Subscription {
-        let response = api.run(prepared).await;
+        let response = Box::pin(api.run(prepared)).await;
         return answer(api, operation, response, is_refused).await;
     }
     operation.goes_on_for_long();
@@ -114,7 +114,7 @@ async fn run(
     let first = responses.next().await;
     if let Some(wanted) = stage.wanted() {
         drop(responses);
-        return catch_up::follow(api, caller, operation, wanted, plan).await.map_err(error::of);
+        return Box::pin(catch_up::follow(api, caller, operation, wanted, plan)).await.map_err(error::of);
     }
     forward(api, operation, first, responses).await
 }

@@ -92,6 +92,7 @@ impl Bounds {
 
 /// Talks until one end closes the socket or `stop` comes to an end; then results that are on their way still arrive.
 pub(super) async fn converse<E: Engine>(mut conversation: Box<Conversation<E>>, stop: impl Future<Output = ()>) {
+    // What comes at the end is boxed: the task of an idle socket needs no room for it.
     let talked = tokio::select! {
         biased;
         closing = conversation.talk() => Some(closing),
@@ -99,11 +100,11 @@ pub(super) async fn converse<E: Engine>(mut conversation: Box<Conversation<E>>, 
     };
     let closing = match talked {
         Some(closing) => closing,
-        None => conversation.finish().await,
+        None => Box::pin(conversation.finish()).await,
     };
     tracing::debug!(?closing, "socket closed");
     conversation.engine.ends(&closing);
-    conversation.close(&closing).await;
+    Box::pin(conversation.close(&closing)).await;
 }
 
 /// One socket, and what runs on it. In a place of its own: the future of a task would have room for it several times.

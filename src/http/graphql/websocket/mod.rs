@@ -64,11 +64,11 @@ pub(in crate::http) async fn connect(
     let door = Door { server, address: address.ip().to_string(), cookie };
     tokio::spawn(async move {
         let Connection { place, stop } = connection;
-        let bounds = Bounds::default();
-        match take_over(upgrade, bounds).await {
+        match take_over(upgrade).await {
             Ok(wire) => {
-                let stop = turn_to_close(stop, door.server.clone());
-                converse(Conversation::new(wire, door, bounds), stop).await;
+                // Boxed: a future that is passed on takes its room twice.
+                let stop = Box::pin(turn_to_close(stop, door.server.clone()));
+                converse(Conversation::new(wire, door, Bounds::default()), stop).await;
             }
             Err(error) => tracing::debug!(%error, "a connection did not become a socket"),
         }
@@ -98,10 +98,10 @@ fn speaks(headers: &HeaderMap) -> bool {
 }
 
 /// The connection itself: what HTTP kept of it is not needed any more.
-async fn take_over(upgrade: OnUpgrade, bounds: Bounds) -> Result<Wire, Box<dyn Error + Send + Sync>> {
+async fn take_over(upgrade: OnUpgrade) -> Result<Wire, Box<dyn Error + Send + Sync>> {
     let upgraded = upgrade.await?;
     let parts = downcast::<TokioIo<Impatient<TcpStream>>>(upgraded).map_err(|_| "not a connection of this server")?;
-    Ok(Wire::new(parts.io.into_inner().into_inner(), &parts.read_buf, bounds.read_bytes()))
+    Ok(Wire::new(parts.io.into_inner().into_inner(), &parts.read_buf, Bounds::default().read_bytes()))
 }
 
 /// A browser sends its cookie along with a socket that a stranger's page opens, and lets that page read what comes back.

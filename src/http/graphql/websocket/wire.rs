@@ -106,7 +106,7 @@ const SMALL: usize = 16 * 1024;
 /// The longest header of a frame that is not masked.
 const MAX_HEADER: usize = 10;
 /// Above this a message that was read is large.
-const LARGE: usize = 1024;
+const LARGE: usize = 64;
 
 impl Wire {
     /// Over a connection that has become a socket; `first` was read from it already.
