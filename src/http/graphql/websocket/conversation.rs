@@ -347,7 +347,7 @@ impl<E: Engine> Conversation<E> {
     }
 
     fn tell(&mut self, operation: &Operation, kind: &str, json: Bytes) {
-        self.wire.send(message::head(operation, kind).as_bytes(), json, message::TAIL);
+        self.wire.send(&message::head(operation, kind), json, message::TAIL);
     }
 
     fn say(&mut self, message: &ServerMessage) {

@@ -104,8 +104,16 @@ impl fmt::Display for ServerMessage {
 }
 
 /// A message about an operation up to its payload; behind that stands [`TAIL`].
-pub(super) fn head(operation: &Operation, kind: &str) -> String {
-    format!(r#"{{"id":{},"type":"{kind}","payload":"#, Value::from(operation.id()))
+pub(super) fn head(operation: &Operation, kind: &str) -> Vec<u8> {
+    let id = operation.id();
+    let mut head = Vec::with_capacity(id.len() + 48);
+    head.extend_from_slice(br#"{"id":"#);
+    // Writing to memory does not fail.
+    let _ = serde_json::to_writer(&mut head, id);
+    for part in [r#","type":""#, kind, r#"","payload":"#] {
+        head.extend_from_slice(part.as_bytes());
+    }
+    head
 }
 
 /// What ends a message with a payload.

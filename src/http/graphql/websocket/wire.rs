@@ -54,7 +54,7 @@ impl Connection {
 
 impl Line for Connection {
     fn send(&self, operation: &Operation, json: &[u8]) -> Bytes {
-        self.send(in_one_piece([message::head(operation, "next").as_bytes(), json, message::TAIL]))
+        self.send(in_one_piece([&message::head(operation, "next"), json, message::TAIL]))
     }
 }
 
