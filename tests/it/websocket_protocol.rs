@@ -1,6 +1,6 @@
 //! graphql-transport-ws as clients meet it: who gets in, what is answered, and with which code a socket is closed.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use reqwest::StatusCode;
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -23,6 +23,7 @@ on_both_databases![
     operations_run_beside_one_another_and_end_when_they_are_told_to,
     a_credential_that_has_ended_runs_nothing_more,
     a_server_that_stops_says_so_and_does_not_wait,
+    a_server_that_stops_waits_for_the_result_of_a_mutation,
     what_is_unknown_is_ignored_and_null_is_nothing,
     an_id_is_free_once_its_operation_has_ended,
     an_operation_that_was_ended_tells_nothing_once_it_is_done,
@@ -325,6 +326,30 @@ async fn a_server_that_stops_says_so_and_does_not_wait(database: Database) {
     stopping.await.unwrap().expect("nothing is left running");
     wait_until("nobody listens", async || http.get(format!("http://{address}/healthz")).send().await.is_err()).await;
     drop(silent);
+}
+
+async fn a_server_that_stops_waits_for_the_result_of_a_mutation(database: Database) {
+    let app = TestApp::new(database).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    let mut following = project.manager.subscribe(FOLLOW, json!({ "id": project.id })).await;
+    let mut saving = project.manager.socket().await;
+    // Somebody else writes there, and takes their time.
+    let other = app.use_cases().db.begin().await.unwrap();
+    let touch = format!("UPDATE project SET name = name WHERE id = {}", app.literal(&project.id));
+    other.execute_unprepared(&touch).await.unwrap();
+    let rename = "mutation($input: UpdateProjectInput!) { updateProject(input: $input) { project { name } } }";
+    let input = json!({ "input": { "projectId": project.id, "name": "in the end" } });
+    saving.subscribe("1", rename, input).await;
+    // It is no subscription, and that is known once it has begun.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let stopping = tokio::spawn(app.running.stop());
+    assert_eq!(following.closed().await.0, 1001);
+    other.commit().await.unwrap();
+    let (said, code, _) = saving.rest().await;
+    assert_eq!(code, 1001);
+    assert_eq!(said[0]["payload"]["data"]["updateProject"]["project"]["name"], "in the end", "{said:?}");
+    assert_eq!(said[1]["type"], "complete");
+    stopping.await.unwrap().expect("nothing is left running");
 }
 
 async fn what_is_unknown_is_ignored_and_null_is_nothing(database: Database) {
