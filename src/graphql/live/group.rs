@@ -4,7 +4,7 @@
 //! the group stands can sit down in it; from then on they are told what it is told. It ends with its last member.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -103,7 +103,8 @@ pub(super) struct Group {
 struct Hall {
     /// How many events of the path are behind it; none while it is so slow that it has left the path.
     at: Option<u64>,
-    members: HashMap<u64, Member>,
+    /// By seat: in the order in which they came, in which their connections lie in memory.
+    members: BTreeMap<u64, Member>,
     /// The number of the standing that the rights of all members were looked at as of.
     looked: u64,
     /// Members and those who are on their way here.
@@ -196,7 +197,7 @@ impl Groups {
                     renderer: tokio::sync::Mutex::new(Renderer::new(plan.clone(), person, scope)),
                     hall: Mutex::new(Hall {
                         at: reader.place(),
-                        members: HashMap::new(),
+                        members: BTreeMap::new(),
                         looked: standing.number,
                         seats: 0,
                         ended: false,
@@ -510,7 +511,7 @@ mod tests {
             renderer: tokio::sync::Mutex::new(Renderer::new(plan, None, Scope::all_of(project))),
             hall: Mutex::new(Hall {
                 at,
-                members: HashMap::new(),
+                members: BTreeMap::new(),
                 looked: FIRST.number,
                 seats: usize::try_from(seats).unwrap(),
                 ended: false,

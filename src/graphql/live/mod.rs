@@ -103,7 +103,8 @@ async fn run(
     let prepared = api.prepare(caller.clone(), request)?;
     if prepared.operation != OperationType::Subscription {
         let response = Box::pin(api.run(prepared)).await;
-        return answer(api, operation, response, is_refused).await;
+        answer(api, operation, response).await;
+        return Ok(());
     }
     operation.goes_on_for_long();
     let plan = Plan::of(&prepared.document, query, name, variables, &api.live.personal);
@@ -116,7 +117,8 @@ async fn run(
         drop(responses);
         return Box::pin(catch_up::follow(api, caller, operation, wanted, plan)).await.map_err(error::of);
     }
-    forward(api, operation, first, responses).await
+    forward(api, operation, first, responses).await;
+    Ok(())
 }
 
 /// The results of a subscription that nobody shares.
@@ -125,34 +127,26 @@ async fn forward(
     operation: &Arc<Operation>,
     first: Option<Response>,
     mut responses: impl Stream<Item = Response> + Unpin,
-) -> Result<(), ServerError> {
+) {
     let mut next = first;
     while let Some(mut response) = next {
         error::complete(&mut response.errors);
         if is_failed(&response) {
-            operation.fail(api, response.errors).await;
-            return Ok(());
+            return operation.fail(api, response.errors).await;
         }
         operation.say(api, &response).await;
         next = responses.next().await;
     }
     operation.complete().await;
-    Ok(())
 }
 
-async fn answer(
-    api: &Api,
-    operation: &Arc<Operation>,
-    response: Response,
-    is_refused: impl Fn(&Response) -> bool,
-) -> Result<(), ServerError> {
+async fn answer(api: &Api, operation: &Arc<Operation>, response: Response) {
     if is_refused(&response) {
         operation.fail(api, response.errors).await;
     } else {
         operation.say(api, &response).await;
         operation.complete().await;
     }
-    Ok(())
 }
 
 /// JSON of what a client is told.
