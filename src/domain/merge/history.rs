@@ -148,10 +148,14 @@ impl History {
                     Change::Create(_) => VersionVector::first(),
                     Change::Write(_) => self.base(actor, look),
                 };
+                let is_write = matches!(change, Change::Write(_));
                 let deed = self.send(ACTORS[actor], &base, change, fence);
                 if matches!(deed, Deed::Edit { outcome: Outcome::Accepted(_), .. }) {
                     let dot = Dot::after(&base, ACTORS[actor]);
                     self.views[actor] = Some(base.with(&dot));
+                } else if is_write {
+                    // Who is refused has seen what they wrote on all the same.
+                    self.views[actor] = Some(base);
                 }
                 deed
             }
