@@ -61,8 +61,12 @@ impl Live {
 impl Api {
     /// Begins an operation of any kind. Everything it has to say goes to `outbox`, under `id`; its last part is
     /// [`Part::Failed`] or [`Part::Complete`].
-    pub fn begin(&self, caller: Caller, request: Request, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation> {
+    pub fn begin(&self, caller: Caller, mut request: Request, outbox: &Arc<Outbox>, id: &str) -> Arc<Operation> {
         let operation = Operation::new(id, outbox.clone());
+        // At once: a server that stops does not wait for a subscription.
+        if self.subscribes(&mut request) {
+            operation.goes_on_for_long();
+        }
         let api = self.clone();
         operation.runs(|operation| async move {
             if let Err(error) = run(&api, caller, request, &operation).await {
@@ -81,16 +85,11 @@ impl Api {
     }
 }
 
-async fn run(
-    api: &Api,
-    mut caller: Caller,
-    mut request: Request,
-    operation: &Arc<Operation>,
-) -> Result<(), ServerError> {
+async fn run(api: &Api, mut caller: Caller, request: Request, operation: &Arc<Operation>) -> Result<(), ServerError> {
     if let Some(viewer) = caller.viewer.take() {
         // Since the connection was opened its credential may have ended, or its user become another.
         let found = match identity::again(&api.app, &viewer).await {
-            Err(ServiceError::Unavailable(_)) if api.subscribes(&mut request) => {
+            Err(ServiceError::Unavailable(_)) if operation.goes_on() => {
                 wait_out!(identity::again(&api.app, &viewer).await)
             }
             found => found,
@@ -106,7 +105,6 @@ async fn run(
         answer(api, operation, response).await;
         return Ok(());
     }
-    operation.goes_on_for_long();
     let plan = Plan::of(&prepared.document, query, name, variables, &api.live.personal);
     let stage = Stage::default();
     let mut request = prepared.request.data(stage.clone());
