@@ -1,6 +1,6 @@
 //! graphql-transport-ws as clients meet it: who gets in, what is answered, and with which code a socket is closed.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use reqwest::StatusCode;
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -340,8 +340,9 @@ async fn a_server_that_stops_waits_for_the_result_of_a_mutation(database: Databa
     let rename = "mutation($input: UpdateProjectInput!) { updateProject(input: $input) { project { name } } }";
     let input = json!({ "input": { "projectId": project.id, "name": "in the end" } });
     saving.subscribe("1", rename, input).await;
-    // It is no subscription, and that is known once it has begun.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // Messages are heard in order: once this is answered the mutation has begun.
+    saving.send(json!({ "type": "ping" })).await;
+    assert_eq!(saving.next().await, json!({ "type": "pong" }));
     let stopping = tokio::spawn(app.running.stop());
     assert_eq!(following.closed().await.0, 1001);
     other.commit().await.unwrap();
