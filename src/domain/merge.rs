@@ -309,7 +309,9 @@ impl<G: Clone + PartialEq, C: Fn(&Content<G>) -> Result<(), Rejection>> Encounte
         }
         let dot = self.next_dot()?;
         let siblings = self.meeting.siblings;
-        let replaces = siblings.iter().rposition(|sibling| sibling.is_behind(base, actor));
+        // Of several the one of the newest epoch: so one of an actor waits in each.
+        let behind = siblings.iter().enumerate().filter(|(_, sibling)| sibling.is_behind(base, actor));
+        let replaces = behind.max_by_key(|(_, sibling)| sibling.epoch).map(|(index, _)| index);
         if replaces.is_none() && siblings.len() >= limits::SIBLINGS {
             let message =
                 format!("at most {} conflicts of one annotation wait at a time; resolve one first", limits::SIBLINGS);

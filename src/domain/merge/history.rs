@@ -126,13 +126,20 @@ impl History {
             (Look::Away, None) => self.ledger.vector_back(usize::MAX),
         };
         let seen = self.ledger.known_to(name, &seen);
-        match view.filter(|view| view.counter(name) > 0) {
+        match view {
             Some(view) if view.epoch() > seen.epoch() => view.clone(),
-            Some(view) if view.epoch() == seen.epoch() => {
+            Some(view) if view.epoch() == seen.epoch() && view.counter(name) > 0 => {
                 seen.with(&Dot { actor: name.into(), counter: view.counter(name) })
             }
             _ => seen,
         }
+    }
+
+    /// Whether an actor of that name has gone on to a later epoch: what was refused in `epoch` is then taken back for good.
+    fn has_left(&self, name: &str, epoch: i32) -> bool {
+        let view =
+            ACTORS.iter().zip(&self.views).find(|(actor, _)| **actor == name).and_then(|(_, view)| view.as_ref());
+        view.is_some_and(|view| view.epoch() > epoch)
     }
 
     /// An edit of `actor`, who looked as said, as the service understands it.
@@ -161,7 +168,10 @@ impl History {
             }
             Step::Again(which) => {
                 let Some(at) = which.checked_rem(self.sent.len()) else { return };
-                let Sent { actor, base, change, .. } = self.sent[at].clone();
+                let Sent { actor, base, change, outcome, .. } = self.sent[at].clone();
+                if matches!(outcome, Outcome::Rejected(_)) && self.has_left(actor, base.epoch()) {
+                    return;
+                }
                 self.send(actor, &base, change, Fence::Holds)
             }
             Step::Resolve { which, decision, back } => {

@@ -373,6 +373,22 @@ fn who_goes_on_after_a_cut_goes_on_with_the_same_sibling() {
 }
 
 #[test]
+fn who_comes_back_from_an_older_epoch_goes_on_with_the_sibling_of_the_newer() {
+    let a1 = vector(json!({ "#": 1, "ana": 1 }));
+    let mut ledger = Ledger::with(&[create("ana", 1)]);
+    ledger.cut();
+    let second = ledger.vector();
+    ledger.take(&edit("ben", &second, shift(2)));
+    // That base is understood as the second epoch; ana's screen does not know, and goes on with its own numbers.
+    ledger.take(&ledger.edit("ana", &a1, shift(3)));
+    ledger.cut();
+    ledger.take(&edit("ana", &vector(json!({ "#": 1, "ana": 2 })), shift(4)));
+    ledger.take(&edit("ana", &ledger.known_to("ana", &second), shift(5)));
+    let waiting: Vec<_> = ledger.siblings.iter().map(|sibling| (sibling.epoch, sibling.patch.geometry)).collect();
+    assert_eq!(waiting, [(2, Some(5)), (1, Some(4))]);
+}
+
+#[test]
 fn a_deletion_that_waits_stays_one_when_its_author_goes_on_elsewhere() {
     let a1 = vector(json!({ "#": 1, "ana": 1 }));
     let mut ledger = Ledger::with(&[create("ana", 1), edit("ana", &a1, shift(2)), edit("ben", &a1, DELETE())]);
