@@ -11,6 +11,9 @@
 
 #[path = "loads/data_set.rs"]
 mod data_set;
+#[path = "../tests/it/harness/keeper.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod keeper;
 #[path = "loads/label_cycle.rs"]
 mod label_cycle;
 #[path = "support/limit.rs"]

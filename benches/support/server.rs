@@ -43,7 +43,7 @@ impl Server {
     /// Starts on SQLite, or on a PostgreSQL whose schema is brought up first.
     pub(crate) async fn start(database: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free = || format!("127.0.0.1:{}", crate::postgres::free_port());
+        let free = || format!("127.0.0.1:{}", crate::keeper::free_port());
         let (listen, admin) = (free(), free());
         let sqlite = format!("sqlite://{}", folder.path().join("concord.db").display());
         let environment: Vec<(String, String)> = [

@@ -2,5 +2,9 @@
 
 pub mod presence;
 pub mod queue;
+pub mod redis;
 pub mod session;
 pub mod storage;
+
+#[cfg(test)]
+pub(crate) mod servers;

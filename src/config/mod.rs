@@ -2,10 +2,12 @@
 //!
 //! Every key is one constant below; `docs/configuration.md` says what each means and is checked against them.
 
+mod redis;
 mod source;
 
 use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, ops::RangeInclusive, path::PathBuf};
 
+pub use redis::RedisAddress;
 use source::Source;
 pub use source::{ConfigError, Problem};
 
@@ -16,6 +18,8 @@ pub struct Config {
     pub database_url: String,
     /// Most database connections of this process.
     pub database_connections: u32,
+    /// Where Redis is; none: this process runs alone.
+    pub redis: Option<RedisAddress>,
     /// Folder of stored objects.
     pub storage_folder: PathBuf,
     /// Where the API listens.
@@ -60,9 +64,10 @@ pub enum Mode {
 }
 
 /// Every key and its default in words.
-pub const KEYS: [(&str, &str); 13] = [
+pub const KEYS: [(&str, &str); 14] = [
     ("DATABASE_URL", "sqlite://data/concord.db"),
     ("DATABASE_CONNECTIONS", "16"),
+    ("REDIS_URL", "none: this process runs alone"),
     ("STORAGE_URL", "file://data/files"),
     ("LISTEN_ADDR", "127.0.0.1:8080"),
     ("ADMIN_ADDR", "127.0.0.1:9090"),
@@ -91,6 +96,7 @@ impl Config {
             database_connections: source
                 .parse("DATABASE_CONNECTIONS", NonZeroU32::new(16).unwrap_or(NonZeroU32::MIN))
                 .get(),
+            redis: redis(&mut source),
             storage_folder: storage_folder(&mut source),
             admin_addr: source.parse("ADMIN_ADDR", SocketAddr::from(([127, 0, 0, 1], 9090))),
             public_url: public_url(&mut source).unwrap_or(local),
@@ -126,6 +132,17 @@ fn database_url(source: &mut Source) -> String {
         source.wrong("DATABASE_URL", "must begin with sqlite:// or postgres://");
     }
     url
+}
+
+fn redis(source: &mut Source) -> Option<RedisAddress> {
+    let url = source.text("REDIS_URL")?;
+    let address = RedisAddress::parse(&url);
+    if address.is_none() {
+        let message =
+            "must be redis://host:port or redis-cluster://host:port,host:port (with TLS rediss://, rediss-cluster://)";
+        source.wrong("REDIS_URL", message);
+    }
+    address
 }
 
 fn storage_folder(source: &mut Source) -> PathBuf {
@@ -234,15 +251,17 @@ mod tests {
             ("HTTP_BASE_PATH", "/a b"),
             ("ALLOWED_ORIGINS", "https://a/b"),
             ("CONCORD_MODE", "fast"),
+            ("REDIS_URL", "localhost"),
             ("EVENT_RETENTION_DAYS", "0"),
             ("EVENT_RETENTION_COUNT", "many"),
         ])
         .unwrap_err();
         let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
-        let environment = ["LISTEN_ADDR", "HTTP_BASE_PATH", "DATABASE_URL", "ALLOWED_ORIGINS", "CONCORD_MODE"];
-        assert_eq!(keys[..5], environment);
-        assert_eq!(keys[5..], ["EVENT_RETENTION_DAYS", "EVENT_RETENTION_COUNT"]);
-        assert_eq!(error.problems[5].message, "must be from 1 to 3650");
+        let environment =
+            ["LISTEN_ADDR", "HTTP_BASE_PATH", "DATABASE_URL", "REDIS_URL", "ALLOWED_ORIGINS", "CONCORD_MODE"];
+        assert_eq!(keys[..6], environment);
+        assert_eq!(keys[6..], ["EVENT_RETENTION_DAYS", "EVENT_RETENTION_COUNT"]);
+        assert_eq!(error.problems[6].message, "must be from 1 to 3650");
     }
 
     #[test]

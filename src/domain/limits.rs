@@ -119,6 +119,18 @@ pub const DATABASE_WAIT: Duration = Duration::from_secs(5);
 pub const STATEMENT_TIME: Duration = Duration::from_secs(30);
 /// How long a part may take to answer a health check.
 pub const HEALTH_TIME: Duration = Duration::from_secs(2);
+/// Connections to Redis of one process (of a Cluster: to each of its nodes). Each is shared by all who ask at the time.
+pub const REDIS_CONNECTIONS: usize = 4;
+/// How long Redis may take for one answer.
+pub const REDIS_ANSWER: Duration = Duration::from_millis(500);
+/// How long a call may take with all its attempts; then whoever asked goes on without an answer.
+pub const REDIS_TIME: Duration = Duration::from_secs(1);
+/// How often a call is tried again within that time.
+pub const REDIS_ATTEMPTS: u32 = 4;
+/// The pause before the first repetition; twice as long before each further one.
+pub const REDIS_RETRY_PAUSE: Duration = Duration::from_millis(20);
+/// How long a Redis that does not answer is not asked again.
+pub const REDIS_REST: Duration = Duration::from_secs(1);
 /// Password hashes computed at once: each takes 19 MiB and a core.
 pub const PASSWORD_HASHES: usize = 2;
 /// How long a sign-in waits for its turn to be hashed.

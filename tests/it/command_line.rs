@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Database, link_secret, on_both_databases, postgres, wait_until};
+use crate::harness::{Answer, Database, link_secret, keeper, on_both_databases, wait_until};
 
 on_both_databases![
     a_created_user_comes_in_by_the_printed_link,
@@ -46,7 +46,7 @@ struct Serving {
 
 impl Machine {
     fn new(database: Database) -> Self {
-        let free = || format!("127.0.0.1:{}", postgres::free_port());
+        let free = || format!("127.0.0.1:{}", keeper::free_port());
         let (address, admin_address) = (free(), free());
         Self { database, address, admin_address, mode: "development", http: reqwest::Client::new() }
     }

@@ -1,7 +1,6 @@
 //! A PostgreSQL of our own on a free port in a temporary folder, ended with this process however that ends.
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -15,6 +14,8 @@ use concord::repo::{
     Connect,
     schema::{self, Direction},
 };
+
+use super::keeper::free_port;
 
 /// Holds the server's life: when its standard input closes, as when this process is killed, it stops and cleans up.
 /// A line on it crashes the server or starts it again.
@@ -183,19 +184,6 @@ impl Postgres {
         drop(keeper.stdin.take());
         let _ = keeper.wait();
     }
-}
-
-/// A port that nothing listens on, below those the system gives to outgoing connections: one of them could take it
-/// between the look and the use.
-pub(crate) fn free_port() -> u16 {
-    const FIRST: u32 = 12_000;
-    const PORTS: u32 = 20_000;
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Another run at the same time begins elsewhere.
-    let begin = std::process::id() * 101;
-    let mut ports = (0..PORTS).map(|_| FIRST + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS);
-    let mut free = ports.by_ref().filter_map(|port| u16::try_from(port).ok());
-    free.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 /// Debian keeps the server's programs out of PATH, in one folder a version: the newest.

@@ -8,7 +8,7 @@ use std::{
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::harness::{Database, postgres};
+use crate::harness::{Database, keeper};
 
 impl Database {
     /// The `concord` binary over this database, with these arguments and nothing of this process's environment.
@@ -42,7 +42,7 @@ pub(crate) async fn output_of(mut command: Command) -> Output {
 }
 
 fn free_address() -> String {
-    format!("127.0.0.1:{}", postgres::free_port())
+    format!("127.0.0.1:{}", keeper::free_port())
 }
 
 /// A server that ends with this value.
