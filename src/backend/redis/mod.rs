@@ -4,12 +4,12 @@
 //! A call has a deadline and a bounded number of attempts. After some that failed nobody is made to wait any more: until a
 //! look says that Redis is back, calls fail at once.
 
+mod ear;
 mod link;
 
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use deadpool::{
@@ -17,8 +17,10 @@ use deadpool::{
     managed::{Pool, PoolError, QueueMode, Timeouts},
 };
 use deadpool_redis::redis::{
-    self, Cmd, ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind, Value, from_redis_value,
+    self, Cmd, ErrorKind, FromRedisValue, PushInfo, RedisError, ScriptInvocation, ServerErrorKind, Value,
+    from_redis_value,
 };
+pub(crate) use ear::Ear;
 use link::{Link, Maker};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -112,6 +114,23 @@ impl Redis {
         let answer = self.try_often(Request::Command(&redis::cmd("PING")), false).await;
         self.note(answer.as_ref().err());
         answer.map(|_| ())
+    }
+
+    /// A connection that listens. It breaks some time; whoever listens then asks for another one.
+    ///
+    /// # Errors
+    /// What keeps it from being made.
+    pub(crate) async fn listen<E: 'static>(
+        &self,
+        on_push: impl Fn(PushInfo) -> Result<(), E> + Send + Sync + 'static,
+    ) -> Result<Ear, RedisError> {
+        Ear::open(&self.address, on_push).await
+    }
+
+    /// Whether it is a Cluster.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.address.cluster
     }
 
     /// Whether calls fail at once because Redis did not answer.
@@ -242,9 +261,4 @@ impl Condition {
         }
         !was_away && self.rests_until.is_some()
     }
-}
-
-/// The number of whole milliseconds.
-pub(crate) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
