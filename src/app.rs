@@ -11,7 +11,14 @@ use anyhow::Context;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    backend::{presence::EmbeddedPresence, queue::SqlQueue, session::EmbeddedSessions, storage::FileStorage},
+    backend::{
+        bus::{Alone, Bus, RedisBus},
+        presence::EmbeddedPresence,
+        queue::SqlQueue,
+        redis::Redis,
+        session::EmbeddedSessions,
+        storage::FileStorage,
+    },
     config::Config,
     graphql::{Api, OnResolve, Options},
     http::{self, Server},
@@ -68,11 +75,17 @@ pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
     let db = Db::connect(&connect).await.context("cannot open the database (DATABASE_URL)")?;
     let storage = FileStorage::open(config.storage_folder.clone()).await;
     let storage = storage.with_context(|| format!("cannot open the storage {}", config.storage_folder.display()))?;
+    let redis = config.redis.as_ref().map(Redis::new).transpose().context("cannot use this Redis (REDIS_URL)")?;
+    let bus: Arc<dyn Bus> = match &redis {
+        Some(redis) => Arc::new(RedisBus::new(redis.clone())),
+        None => Arc::new(Alone),
+    };
     let (time, presence_time) = (db.clone(), db.clone());
     let backends = Backends {
         storage: Arc::new(storage),
         queue: Arc::new(SqlQueue),
         sessions: Arc::new(EmbeddedSessions::new(move || time.clock().process_now())),
+        bus,
         presence: Arc::new(EmbeddedPresence::new(move || presence_time.clock().process_now())),
     };
     Ok(Arc::new(App::new(db, backends, config.public_url.clone(), config.event_retention, Metrics::new()?)))

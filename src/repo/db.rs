@@ -1,6 +1,7 @@
 //! The connection pool and the transaction, both counting their statements.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -56,10 +57,10 @@ struct Listener(Arc<OnceLock<OnCommit>>);
 type OnCommit = Box<dyn Fn(News) + Send + Sync>;
 
 /// What a commit made known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// A project has events.
-    Events(ProjectId),
+    /// A project has events up to these positions, by the stream's number.
+    Events(ProjectId, BTreeMap<i32, i64>),
     /// Somebody's way in ended, or their rights on the whole server changed.
     SignIns,
 }

@@ -53,7 +53,13 @@ pub use identity::Viewer;
 use tokio::sync::OnceCell;
 
 use crate::{
-    backend::{presence::PresenceStore, queue::ClaimQueue, session::SessionStore, storage::Storage},
+    backend::{
+        bus::{Bus, Heard, Hint, Topic},
+        presence::PresenceStore,
+        queue::ClaimQueue,
+        session::SessionStore,
+        storage::Storage,
+    },
     config::EventRetention,
     domain::ids::{ProjectId, TaskId, UserId},
     live::{Hub, Presence},
@@ -111,6 +117,8 @@ pub struct Backends {
     pub sessions: Arc<dyn SessionStore>,
     /// Who is in which task.
     pub presence: Arc<dyn PresenceStore>,
+    /// The way to other replicas.
+    pub bus: Arc<dyn Bus>,
 }
 
 impl std::fmt::Debug for Backends {
@@ -135,18 +143,15 @@ impl App {
         event_retention: EventRetention,
         metrics: Metrics,
     ) -> Self {
-        let Backends { storage, queue, sessions, presence } = backends;
-        let (hub, attendance) = (Hub::new(db.clone()), Arc::<Attendance>::default());
-        // Weak: the hub has the database, which has this.
-        let (feeds, guests) = (Arc::downgrade(&hub), Arc::downgrade(&attendance));
-        db.on_commit(move |news| match news {
-            News::Events(project) => feeds.upgrade().iter().for_each(|hub| hub.committed(project)),
-            News::SignIns => guests.upgrade().iter().for_each(|attendance| attendance.hurry()),
-        });
+        let Backends { storage, queue, sessions, presence, bus } = backends;
+        let (hub, attendance) = (Hub::new(db.clone(), bus.clone()), Arc::<Attendance>::default());
+        let presence = Arc::new(Presence::new(presence, bus.clone()));
+        tell_of_commits(&db, &bus, &hub, &attendance);
+        hear_of_others(&bus, &hub, &attendance, &presence);
         Self {
             hub,
             attendance,
-            presence: Arc::new(Presence::new(presence)),
+            presence,
             retention: retention::Retention::new(event_retention),
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),
@@ -173,4 +178,45 @@ impl App {
         };
         self.urls.get_or_try_init(make).await
     }
+}
+
+/// Tells of each commit whoever waits for it, here and in other processes.
+fn tell_of_commits(db: &Db, bus: &Arc<dyn Bus>, hub: &Arc<Hub>, attendance: &Arc<Attendance>) {
+    // Weak: the hub has the database, which has this.
+    let (hub, attendance, bus) = (Arc::downgrade(hub), Arc::downgrade(attendance), bus.clone());
+    db.on_commit(move |news| match news {
+        News::Events(project, tops) => {
+            if let Some(hub) = hub.upgrade() {
+                hub.committed(project, tops);
+            }
+        }
+        News::SignIns => {
+            if let Some(attendance) = attendance.upgrade() {
+                attendance.hurry();
+            }
+            bus.tell(Hint::SignIns);
+        }
+    });
+}
+
+/// Wakes whoever waits for what another process did.
+fn hear_of_others(bus: &Arc<dyn Bus>, hub: &Arc<Hub>, attendance: &Arc<Attendance>, presence: &Arc<Presence>) {
+    let (hub, attendance, presence) = (Arc::downgrade(hub), Arc::downgrade(attendance), Arc::downgrade(presence));
+    bus.hear(Box::new(move |heard| {
+        let (Some(hub), Some(attendance), Some(presence)) = (hub.upgrade(), attendance.upgrade(), presence.upgrade())
+        else {
+            return;
+        };
+        match heard {
+            Heard::Hint(Hint::Events(project, tops)) => hub.heard(project, &tops),
+            Heard::Hint(Hint::Presence { task, turned }) => presence.heard(task, turned),
+            // The feeds say to those who follow that sign-ins have ended: they are told nothing before it was looked at.
+            Heard::Hint(Hint::SignIns) => {
+                attendance.hurry();
+                hub.hurry();
+            }
+            Heard::Gap => hub.hurry(),
+        }
+    }));
+    bus.follow(Topic::SignIns);
 }

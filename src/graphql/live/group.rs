@@ -489,6 +489,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        backend::bus::Alone,
         graphql::Outbox,
         live::Hub,
         repo::{Connect, Db},
@@ -507,7 +508,7 @@ mod tests {
             name: 0,
             key: Key { project, sees: Sees::All, person: None, question },
             filter: Filter::default(),
-            feed: Hub::new(db).feed(project),
+            feed: Hub::new(db, Arc::new(Alone)).feed(project),
             renderer: tokio::sync::Mutex::new(Renderer::new(plan, None, Scope::all_of(project))),
             hall: Mutex::new(Hall {
                 at,

@@ -178,7 +178,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        backend::{presence::EmbeddedPresence, queue::SqlQueue, session::EmbeddedSessions, storage::FileStorage},
+        backend::{
+            bus::Alone, presence::EmbeddedPresence, queue::SqlQueue, session::EmbeddedSessions, storage::FileStorage,
+        },
         config::EventRetention,
         domain::{
             ids::{ProjectId, UserId},
@@ -199,6 +201,7 @@ mod tests {
         let db = Db::connect(&connect).await.unwrap();
         let (time, presence_time) = (db.clone(), db.clone());
         let backends = Backends {
+            bus: Arc::new(Alone),
             storage: Arc::new(FileStorage::open(folder.to_owned()).await.unwrap()),
             queue: Arc::new(SqlQueue),
             sessions: Arc::new(EmbeddedSessions::new(move || time.clock().process_now())),
