@@ -86,6 +86,7 @@ pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
         queue: Arc::new(SqlQueue),
         sessions: Arc::new(EmbeddedSessions::new(move || time.clock().process_now())),
         bus,
+        redis,
         presence: Arc::new(EmbeddedPresence::new(move || presence_time.clock().process_now())),
     };
     Ok(Arc::new(App::new(db, backends, config.public_url.clone(), config.event_retention, Metrics::new()?)))

@@ -57,6 +57,7 @@ use crate::{
         bus::{Bus, Heard, Hint, Topic},
         presence::PresenceStore,
         queue::ClaimQueue,
+        redis::Redis,
         session::SessionStore,
         storage::Storage,
     },
@@ -77,6 +78,8 @@ pub struct App {
     pub queue: Arc<dyn ClaimQueue>,
     /// What is kept of labeling sessions beside their rows.
     pub sessions: Arc<dyn SessionStore>,
+    /// The Redis that some of these use; nothing needs it.
+    pub redis: Option<Redis>,
     /// The address people reach this server at, without a slash at its end.
     pub public_url: String,
     /// What is counted: use cases add to it after their commit.
@@ -119,6 +122,8 @@ pub struct Backends {
     pub presence: Arc<dyn PresenceStore>,
     /// The way to other replicas.
     pub bus: Arc<dyn Bus>,
+    /// The Redis that some of these use.
+    pub redis: Option<Redis>,
 }
 
 impl std::fmt::Debug for Backends {
@@ -143,7 +148,7 @@ impl App {
         event_retention: EventRetention,
         metrics: Metrics,
     ) -> Self {
-        let Backends { storage, queue, sessions, presence, bus } = backends;
+        let Backends { storage, queue, sessions, presence, bus, redis } = backends;
         let (hub, attendance) = (Hub::new(db.clone(), bus.clone()), Arc::<Attendance>::default());
         let presence = Arc::new(Presence::new(presence, bus.clone()));
         tell_of_commits(&db, &bus, &hub, &attendance);
@@ -162,6 +167,7 @@ impl App {
             projects: event::projects(db.clone()),
             slots: event::slots(db.clone()),
             db,
+            redis,
             storage,
             queue,
             sessions,

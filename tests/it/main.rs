@@ -72,6 +72,7 @@ mod page_walks;
 mod presence_following;
 mod project_settings;
 mod readme_tour;
+mod replica_hints;
 mod review_flow;
 mod rolling_migration;
 mod schema_migration;
@@ -163,6 +164,7 @@ fn main() -> ExitCode {
         presence_following::trials(),
         project_settings::trials(),
         readme_tour::trials(),
+        replica_hints::trials(),
         review_flow::trials(),
         rolling_migration::trials(),
         schema_migration::trials(),

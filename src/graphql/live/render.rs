@@ -202,6 +202,7 @@ mod tests {
         let (time, presence_time) = (db.clone(), db.clone());
         let backends = Backends {
             bus: Arc::new(Alone),
+            redis: None,
             storage: Arc::new(FileStorage::open(folder.to_owned()).await.unwrap()),
             queue: Arc::new(SqlQueue),
             sessions: Arc::new(EmbeddedSessions::new(move || time.clock().process_now())),

@@ -108,6 +108,11 @@ impl Person {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
+    /// The same person in front of another replica in this process.
+    pub(crate) fn before(&self, replica: &TestApp) -> Self {
+        Self { url: replica.url("/graphql"), http: replica.http.clone(), ..self.clone() }
+    }
+
     /// The same person in front of another server over the same database.
     pub(crate) fn at(&self, server: &Serving) -> Self {
         Self { url: format!("{}/graphql", server.url), ..self.clone() }
