@@ -41,6 +41,7 @@ mod event_watch;
 mod faults_hangup;
 mod faults_import;
 mod faults_kill;
+mod faults_replicas;
 mod field_coverage;
 mod file_downloads;
 mod format_coco;
@@ -133,6 +134,7 @@ fn main() -> ExitCode {
         faults_hangup::trials(),
         faults_import::trials(),
         faults_kill::trials(),
+        faults_replicas::trials(),
         field_coverage::trials(),
         file_downloads::trials(),
         format_coco::trials(),
