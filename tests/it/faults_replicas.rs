@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::harness::{
     Database, Media, Project, Serving, TestApp, events_of, id_of,
     load::{Crowd, Facts, Habits, Witness, assert_kept, in_full},
-    on_one_database, postgres,
+    on_one_database,
+    postgres::{self, Postgres},
     redis::{Cluster, Redis},
     wait_until,
 };
@@ -20,6 +21,8 @@ on_one_database![
     postgres: connections_to_the_database_are_cut,
     postgres: a_replica_stands_still_for_longer_than_its_leases,
     postgres: replicas_are_replaced_one_after_the_other,
+    postgres: the_database_stands_still,
+    postgres: the_clock_of_a_replica_is_an_hour_ahead,
 ];
 
 const OVERLAP: usize = 2;
@@ -268,4 +271,53 @@ async fn replicas_are_replaced_one_after_the_other(database: Database) {
     .await;
     assert_eq!(ledger.copy().silences, 0, "every request was answered");
     site.finish().await;
+}
+
+async fn the_database_stands_still(_shared: Database) {
+    let postgres = Postgres::start(&[]);
+    postgres.create("concord", None);
+    let database = Database::at(postgres.url("concord"));
+    assert!(database.migrate().await.status.success());
+    let redis = Redis::start(&[]);
+    let mut site = Site::open(database, &redis.url()).await;
+    let ledger = site.crowd.ledger.clone();
+    site.work(times(1, 3), async |servers, _| {
+        let answered = ledger.copy().silences;
+        postgres.pause();
+        for server in servers.iter() {
+            wait_until("it to say so", async || !server.is_ready().await).await;
+            assert_eq!(server.get("/healthz").await.expect("it answers").0, 200);
+        }
+        postgres.resume();
+        assert_eq!(ledger.copy().silences, answered, "whoever waits is told so");
+    })
+    .await;
+    site.finish().await;
+    postgres.stop();
+}
+
+/// Leases, events and sessions go by the clocks of the database and of Redis, which are one for all replicas.
+async fn the_clock_of_a_replica_is_an_hour_ahead(database: Database) {
+    let redis = Redis::start(&[]);
+    let mut site = Site::open(database, &redis.url()).await;
+    let library = faketime();
+    let mut wrong = site.keys.clone();
+    wrong.extend([("LD_PRELOAD", library), ("FAKETIME", "+3600s".to_owned())]);
+    wrong.push(("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()));
+    let (door, spare) = (site.crowd.door.clone(), site.spare());
+    site.work(1, async |servers, _| {
+        servers.push(spare.start(&wrong).await);
+        door.lead_to(servers.iter().map(|server| server.url.clone()));
+    })
+    .await;
+    assert_eq!(facts(&site.database).await.expired(), 0, "nobody lost a lease before its time");
+    site.finish().await;
+}
+
+/// Where the library is that tells a process another time.
+fn faketime() -> String {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    let places = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    let found = places.into_iter().find(|place| place.is_file());
+    found.expect("no libfaketime on this machine: run 'make setup'").display().to_string()
 }

@@ -18,7 +18,7 @@ use concord::repo::{
 use super::keeper::free_port;
 
 /// Holds the server's life: when its standard input closes, as when this process is killed, it stops and cleans up.
-/// A line on it crashes the server or starts it again.
+/// A line on it crashes the server, starts it again, or lets it stand still for a time.
 const KEEPER: &str = r#"
 exec 3<&0
 start() { "$1/postgres" -D "$2/data" >>"$2/log" 2>&1 & server=$!; }
@@ -27,8 +27,11 @@ while read -r order <&3; do
   case $order in
     crash) kill -QUIT $server; wait $server ;;
     start) start "$@" ;;
+    pause) kill -STOP $server $(pgrep -P $server) ;;
+    resume) kill -CONT $server $(pgrep -P $server) ;;
   esac
 done
+kill -CONT $server $(pgrep -P $server)
 kill -INT $server
 wait $server
 rm -rf "$2"
@@ -170,6 +173,16 @@ impl Postgres {
     pub(crate) fn come_back(&self) {
         self.order("start");
         self.wait();
+    }
+
+    /// Stops the server and all its processes where they are: it listens on, and answers nothing.
+    pub(crate) fn pause(&self) {
+        self.order("pause");
+    }
+
+    /// Lets them go on.
+    pub(crate) fn resume(&self) {
+        self.order("resume");
     }
 
     fn order(&self, order: &str) {
