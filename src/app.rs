@@ -59,7 +59,11 @@ pub struct Running {
 /// How to connect to the configured database.
 #[must_use]
 pub fn connect(config: &Config) -> Connect {
-    Connect { url: config.database_url.clone(), max_connections: config.database_connections }
+    Connect {
+        url: config.database_url.clone(),
+        max_connections: config.database_connections,
+        pooled: config.database_pooled,
+    }
 }
 
 /// The use cases over the configured backends, for the command line. SQLite is brought up to date by itself.

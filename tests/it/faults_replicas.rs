@@ -5,7 +5,7 @@ use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use crate::harness::{
-    Database, Media, Project, Serving, TestApp, events_of, id_of,
+    Database, Media, PgBouncer, Project, Serving, TestApp, events_of, id_of,
     load::{Crowd, Facts, Habits, Witness, assert_kept, in_full},
     on_one_database,
     postgres::{self, Postgres},
@@ -22,6 +22,7 @@ on_one_database![
     postgres: a_replica_stands_still_for_longer_than_its_leases,
     postgres: replicas_are_replaced_one_after_the_other,
     postgres: the_database_stands_still,
+    postgres: work_goes_on_through_a_pooler_in_transaction_mode,
     postgres: the_clock_of_a_replica_is_an_hour_ahead,
 ];
 
@@ -294,6 +295,16 @@ async fn the_database_stands_still(_shared: Database) {
     .await;
     site.finish().await;
     postgres.stop();
+}
+
+async fn work_goes_on_through_a_pooler_in_transaction_mode(database: Database) {
+    let (redis, bouncer) = (Redis::start(&[]), PgBouncer::before(&database.url));
+    let keys =
+        [("REDIS_URL", redis.url()), ("DATABASE_URL", bouncer.url()), ("DATABASE_POOLER", "transaction".to_owned())];
+    let mut site = Site::with(database, keys.to_vec()).await;
+    let url = site.database.url.clone();
+    site.work(times(1, 3), async |_, _| postgres::cut_connections(&url)).await;
+    site.finish().await;
 }
 
 /// Leases, events and sessions go by the clocks of the database and of Redis, which are one for all replicas.

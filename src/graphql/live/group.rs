@@ -500,7 +500,9 @@ mod tests {
 
     /// A group that stands somewhere, with a seat for each of so many.
     async fn group(at: Option<u64>, seats: u64) -> (Arc<Group>, Vec<Seat>) {
-        let db = Db::connect(&Connect { url: "sqlite::memory:".to_owned(), max_connections: 1 }).await.unwrap();
+        let db = Db::connect(&Connect { url: "sqlite::memory:".to_owned(), max_connections: 1, pooled: false })
+            .await
+            .unwrap();
         let project = ProjectId::generate();
         let question = Question { query: String::new(), operation: None, variables: String::new() };
         let plan = Plan { question: question.clone(), is_personal: false, variables: Variables::default() };

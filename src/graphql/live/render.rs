@@ -196,7 +196,11 @@ mod tests {
     };
 
     async fn api(folder: &std::path::Path) -> Api {
-        let connect = Connect { url: format!("sqlite://{}", folder.join("concord.db").display()), max_connections: 1 };
+        let connect = Connect {
+            url: format!("sqlite://{}", folder.join("concord.db").display()),
+            max_connections: 1,
+            pooled: false,
+        };
         schema::migrate(&connect, Direction::Up).await.unwrap();
         let db = Db::connect(&connect).await.unwrap();
         let (time, presence_time) = (db.clone(), db.clone());

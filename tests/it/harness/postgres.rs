@@ -53,7 +53,7 @@ fn server() -> &'static Postgres {
         let server = Postgres::start(&[("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")]);
         server.create("concord_template", None);
         // On a thread without a runtime: whoever is first may be inside one.
-        let connect = Connect { url: server.url("concord_template"), max_connections: 1 };
+        let connect = Connect { url: server.url("concord_template"), max_connections: 1, pooled: false };
         let migrated = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(schema::migrate(&connect, Direction::Up))
@@ -220,7 +220,7 @@ fn as_server_user(program: PathBuf) -> Command {
     command
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }
