@@ -80,6 +80,12 @@ impl Redis {
         Ok(Self { pool, condition: Arc::default(), address: address.clone() })
     }
 
+    /// For tests: of a URL.
+    #[cfg(test)]
+    pub(crate) fn at(url: &str) -> Self {
+        Self::new(&RedisAddress::parse(url).unwrap()).unwrap()
+    }
+
     /// The answer to a command that may be sent again when an answer is lost.
     ///
     /// # Errors
