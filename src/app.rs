@@ -11,7 +11,13 @@ use anyhow::Context;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    backend::{presence::EmbeddedPresence, queue::SqlQueue, session::EmbeddedSessions, storage::FileStorage},
+    backend::{
+        presence::{DegradablePresence, EmbeddedPresence, PresenceStore, RedisPresence},
+        queue::SqlQueue,
+        redis::Redis,
+        session::{DegradableSessions, EmbeddedSessions, RedisSessions, SessionStore},
+        storage::FileStorage,
+    },
     config::Config,
     graphql::{Api, OnResolve, Options},
     http::{self, Server},
@@ -68,14 +74,30 @@ pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
     let db = Db::connect(&connect).await.context("cannot open the database (DATABASE_URL)")?;
     let storage = FileStorage::open(config.storage_folder.clone()).await;
     let storage = storage.with_context(|| format!("cannot open the storage {}", config.storage_folder.display()))?;
-    let (time, presence_time) = (db.clone(), db.clone());
+    let redis = config.redis.as_ref().map(Redis::new).transpose().context("cannot use Redis (REDIS_URL)")?;
     let backends = Backends {
         storage: Arc::new(storage),
         queue: Arc::new(SqlQueue),
-        sessions: Arc::new(EmbeddedSessions::new(move || time.clock().process_now())),
-        presence: Arc::new(EmbeddedPresence::new(move || presence_time.clock().process_now())),
+        sessions: sessions(&db, redis.as_ref()),
+        presence: presence(&db, redis.as_ref()),
     };
     Ok(Arc::new(App::new(db, backends, config.public_url.clone(), config.event_retention, Metrics::new()?)))
+}
+
+fn sessions(db: &Db, redis: Option<&Redis>) -> Arc<dyn SessionStore> {
+    let (time, offset) = (db.clone(), db.clone());
+    let alone = EmbeddedSessions::new(move || time.clock().process_now());
+    let Some(redis) = redis else { return Arc::new(alone) };
+    let shared = RedisSessions::new(redis.clone(), move || offset.clock().offset());
+    Arc::new(DegradableSessions::new(shared, alone))
+}
+
+fn presence(db: &Db, redis: Option<&Redis>) -> Arc<dyn PresenceStore> {
+    let (time, offset) = (db.clone(), db.clone());
+    let alone = EmbeddedPresence::new(move || time.clock().process_now());
+    let Some(redis) = redis else { return Arc::new(alone) };
+    let shared = RedisPresence::new(redis.clone(), move || offset.clock().offset());
+    Arc::new(DegradablePresence::new(shared, alone))
 }
 
 /// Makes the folder of a SQLite database: the file itself is made when it is opened.

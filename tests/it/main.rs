@@ -72,6 +72,7 @@ mod page_walks;
 mod presence_following;
 mod project_settings;
 mod readme_tour;
+mod redis_sessions;
 mod review_flow;
 mod rolling_migration;
 mod schema_migration;
@@ -163,6 +164,7 @@ fn main() -> ExitCode {
         presence_following::trials(),
         project_settings::trials(),
         readme_tour::trials(),
+        redis_sessions::trials(),
         review_flow::trials(),
         rolling_migration::trials(),
         schema_migration::trials(),

@@ -56,7 +56,7 @@ mod tests {
             presence::conformance::{self, present},
             redis::Redis,
             servers::redis::{self as servers, shared, shared_cluster},
-            session::conformance::Later,
+            session::conformance::{Later, until},
         },
         domain::ids::AnnotationId,
     };
@@ -110,11 +110,15 @@ mod tests {
         assert_eq!(here.of(task).await.unwrap(), std::slice::from_ref(&one));
 
         server.resume();
-        while redis.check().await.is_err() {}
+        until("Redis is back", async || redis.check().await.is_ok()).await;
         assert_eq!(here.of(task).await.unwrap(), [one.clone(), other]);
 
         server.kill();
         assert!(here.forget(task, one.session).await.unwrap());
         assert_eq!(here.of(task).await.unwrap(), []);
+        server.come_back();
+        until("Redis is back", async || redis.check().await.is_ok()).await;
+        assert_eq!(here.note(task, one.clone(), Selection::Kept).await.unwrap(), Noted::New);
+        assert_eq!(there.of(task).await.unwrap(), [Present { selected: None, ..one }]);
     }
 }

@@ -46,6 +46,17 @@ impl Advance for Later {
     }
 }
 
+/// Waits until something holds.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+    assert!(in_time.is_ok(), "waited in vain: {what}");
+}
+
 /// A little less than the time a session is kept, and the rest of it and more.
 const NEARLY: Duration = Duration::from_secs(SESSION_TTL.as_secs() - 60);
 const REST: Duration = Duration::from_secs(120);

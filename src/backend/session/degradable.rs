@@ -78,7 +78,7 @@ mod tests {
     use chrono::Utc;
 
     use super::{
-        super::conformance::{self, Later, key, paused_session},
+        super::conformance::{self, Later, key, paused_session, until},
         *,
     };
     use crate::backend::{
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(sessions.read(key).await.unwrap(), want);
 
         server.resume();
-        until_back(&redis).await;
+        until("Redis is back", async || redis.check().await.is_ok()).await;
         let change = sessions.change(key, SoftState::Active, want.revision).await.unwrap();
         assert_eq!(change, Change::Stale(of_redis), "Redis knows nothing of what was without it");
         let active = of_redis.changed(SoftState::Active);
@@ -162,12 +162,22 @@ mod tests {
         let change = sessions.change(key, SoftState::Paused, begun.revision).await.unwrap();
         assert!(matches!(change, Change::Stale(_)), "{change:?}");
         server.resume();
-        until_back(&redis).await;
+        until("Redis is back", async || redis.check().await.is_ok()).await;
         let now = sessions.read(key).await.unwrap();
         assert!([begun, begun.changed(SoftState::Paused)].contains(&now), "{now:?}");
     }
 
-    async fn until_back(redis: &Redis) {
-        while redis.check().await.is_err() {}
+    #[tokio::test]
+    async fn a_session_goes_on_while_its_part_of_a_cluster_is_away() {
+        let cluster = servers::Cluster::start();
+        let (_, sessions) = sessions(&cluster.url(), &Later::default());
+        let (key, is) = paused_session(&sessions).await;
+        let holders = || cluster.nodes().iter().filter(|node| node.cli(&["DBSIZE"]) == "1").count();
+        until("its replica knows it", async || holders() == 2).await;
+        cluster.master_of(&key.to_string()).kill();
+        assert_eq!(sessions.touch(key).await.unwrap().state, SoftState::Active);
+        until("the replica has taken over", async || sessions.read(key).await.unwrap() == is).await;
+        let change = sessions.change(key, SoftState::Active, is.revision).await.unwrap();
+        assert_eq!(change, Change::Changed(is.changed(SoftState::Active)));
     }
 }
