@@ -184,6 +184,9 @@ impl Redis {
         };
         let turned = self.condition().note(counts, Instant::now());
         match (turned, failure) {
+            (_, Some(error)) if !counts => {
+                tracing::warn!(redis = %self.address, %error, "Redis refuses a call; going on without its answer");
+            }
             (true, Some(error)) => {
                 tracing::warn!(redis = %self.address, %error, "Redis does not answer; going on without it");
             }

@@ -5,9 +5,12 @@
 //! changed without it, a session is what Redis kept of it, and one paused meanwhile has to be paused again. While
 //! Redis is away two replicas know different things of one session.
 //!
-//! A change whose answer is lost may have been made in Redis. It is not made again: what it expects is of Redis, and the
-//! memory of this process begins with another revision, so that it is told STALE. When Redis is back the session is
-//! as Redis made it, and its revision tells which.
+//! A change whose answer is lost may have been made in Redis. It is asked of the memory all the same, and made once at most: it
+//! expects a revision that was given out either by Redis or by this memory, and in the other place it is STALE. Whoever is
+//! told so although Redis made it sees it when Redis is back.
+//!
+//! What Redis says is not copied into the memory: a replica would go on from what it heard last, and of two that each
+//! make a change from one revision both would be told that theirs was made.
 
 use super::{Change, EmbeddedSessions, RedisSessions, SessionError, SessionKey, SessionStore, Soft, SoftState};
 
