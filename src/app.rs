@@ -13,10 +13,10 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use crate::{
     backend::{
         bus::{Alone, Bus, RedisBus},
-        presence::EmbeddedPresence,
+        presence::{DegradablePresence, EmbeddedPresence, PresenceStore, RedisPresence},
         queue::SqlQueue,
         redis::Redis,
-        session::EmbeddedSessions,
+        session::{DegradableSessions, EmbeddedSessions, RedisSessions, SessionStore},
         storage::FileStorage,
     },
     config::Config,
@@ -79,21 +79,39 @@ pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
     let db = Db::connect(&connect).await.context("cannot open the database (DATABASE_URL)")?;
     let storage = FileStorage::open(config.storage_folder.clone()).await;
     let storage = storage.with_context(|| format!("cannot open the storage {}", config.storage_folder.display()))?;
-    let redis = config.redis.as_ref().map(Redis::new).transpose().context("cannot use this Redis (REDIS_URL)")?;
-    let bus: Arc<dyn Bus> = match &redis {
-        Some(redis) => Arc::new(RedisBus::new(redis.clone())),
-        None => Arc::new(Alone),
-    };
-    let (time, presence_time) = (db.clone(), db.clone());
+    let redis = config.redis.as_ref().map(Redis::new).transpose().context("cannot use Redis (REDIS_URL)")?;
     let backends = Backends {
         storage: Arc::new(storage),
         queue: Arc::new(SqlQueue),
-        sessions: Arc::new(EmbeddedSessions::new(move || time.clock().process_now())),
-        bus,
+        sessions: sessions(&db, redis.as_ref()),
+        presence: presence(&db, redis.as_ref()),
+        bus: bus(redis.as_ref()),
         redis,
-        presence: Arc::new(EmbeddedPresence::new(move || presence_time.clock().process_now())),
     };
     Ok(Arc::new(App::new(db, backends, config.public_url.clone(), config.event_retention, Metrics::new()?)))
+}
+
+fn bus(redis: Option<&Redis>) -> Arc<dyn Bus> {
+    match redis {
+        Some(redis) => Arc::new(RedisBus::new(redis.clone())),
+        None => Arc::new(Alone),
+    }
+}
+
+fn sessions(db: &Db, redis: Option<&Redis>) -> Arc<dyn SessionStore> {
+    let (time, offset) = (db.clone(), db.clone());
+    let alone = EmbeddedSessions::new(move || time.clock().process_now());
+    let Some(redis) = redis else { return Arc::new(alone) };
+    let shared = RedisSessions::new(redis.clone(), move || offset.clock().offset());
+    Arc::new(DegradableSessions::new(shared, alone))
+}
+
+fn presence(db: &Db, redis: Option<&Redis>) -> Arc<dyn PresenceStore> {
+    let (time, offset) = (db.clone(), db.clone());
+    let alone = EmbeddedPresence::new(move || time.clock().process_now());
+    let Some(redis) = redis else { return Arc::new(alone) };
+    let shared = RedisPresence::new(redis.clone(), move || offset.clock().offset());
+    Arc::new(DegradablePresence::new(shared, alone))
 }
 
 /// Makes the folder of a SQLite database: the file itself is made when it is opened.

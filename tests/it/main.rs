@@ -73,6 +73,7 @@ mod page_walks;
 mod presence_following;
 mod project_settings;
 mod readme_tour;
+mod redis_sessions;
 mod replica_hints;
 mod review_flow;
 mod rolling_migration;
@@ -166,6 +167,7 @@ fn main() -> ExitCode {
         presence_following::trials(),
         project_settings::trials(),
         readme_tour::trials(),
+        redis_sessions::trials(),
         replica_hints::trials(),
         review_flow::trials(),
         rolling_migration::trials(),

@@ -1,7 +1,5 @@
 //! Connections to Redis, each shared by all who have something to say at the time.
 
-use std::time::Duration;
-
 use deadpool::managed::{self, Metrics, RecycleResult};
 use deadpool_redis::redis::{
     Client, Cmd, Pipeline, RedisError, RedisFuture, Value,
@@ -10,7 +8,7 @@ use deadpool_redis::redis::{
     cluster_async::ClusterConnection,
 };
 
-use crate::{config::RedisAddress, domain::limits};
+use crate::{backend::redis::millis, config::RedisAddress, domain::limits};
 
 /// A connection to one node, which it finds again by itself, or to the nodes of a Cluster.
 #[derive(Clone)]
@@ -72,7 +70,6 @@ pub(super) fn node(address: &RedisAddress) -> &str {
 
 /// How to connect to a Cluster.
 pub(super) fn cluster(address: &RedisAddress) -> ClusterClientBuilder {
-    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     ClusterClient::builder(address.nodes.iter().map(String::as_str))
         .connection_timeout(limits::REDIS_ANSWER)
         .response_timeout(limits::REDIS_ANSWER)

@@ -10,6 +10,7 @@ mod link;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use deadpool::{
@@ -80,6 +81,12 @@ impl Redis {
             .runtime(Runtime::Tokio1)
             .build()?;
         Ok(Self { pool, condition: Arc::default(), address: address.clone() })
+    }
+
+    /// For tests: of a URL.
+    #[cfg(test)]
+    pub(crate) fn at(url: &str) -> Self {
+        Self::new(&RedisAddress::parse(url).unwrap()).unwrap()
     }
 
     /// The answer to a command that may be sent again when an answer is lost.
@@ -197,6 +204,9 @@ impl Redis {
         };
         let turned = self.condition().note(counts, Instant::now());
         match (turned, failure) {
+            (_, Some(error)) if !counts => {
+                tracing::warn!(redis = %self.address, %error, "Redis refuses a call; going on without its answer");
+            }
             (true, Some(error)) => {
                 tracing::warn!(redis = %self.address, %error, "Redis does not answer; going on without it");
             }
@@ -208,6 +218,11 @@ impl Redis {
     fn condition(&self) -> MutexGuard<'_, Condition> {
         self.condition.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The number of whole milliseconds, as Redis takes times.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether what failed may succeed a moment later: the connection, or the server as such.
