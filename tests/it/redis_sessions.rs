@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use concord::domain::limits;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     harness::{

@@ -412,9 +412,9 @@ mod tests {
         let subscribers = || server.cli(&["PUBSUB", "NUMSUB", &channel_of(topic)]).lines().last().unwrap().to_owned();
         for (follows, count) in [(true, "1"), (false, "0"), (true, "1")] {
             if follows {
-                bus.follow(topic)
+                bus.follow(topic);
             } else {
-                bus.leave(topic)
+                bus.leave(topic);
             }
             conformance::until(async || subscribers() == count).await;
         }

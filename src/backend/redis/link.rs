@@ -48,7 +48,7 @@ impl ConnectionLike for Link {
 /// Makes links. Lending one again asks nothing of the server, as deadpool-redis's own managers would: a link that broke
 /// mends itself.
 pub(super) enum Maker {
-    Node(Client),
+    Node(Box<Client>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -58,7 +58,7 @@ impl Maker {
         Ok(if address.cluster {
             Self::Cluster(Box::new(cluster(address).build()?))
         } else {
-            Self::Node(Client::open(node(address))?)
+            Self::Node(Box::new(Client::open(node(address))?))
         })
     }
 }
@@ -92,7 +92,7 @@ impl managed::Manager for Maker {
                     // Attempts are counted by whoever calls.
                     .set_number_of_retries(1)
                     .set_min_delay(limits::REDIS_RETRY_PAUSE);
-                Ok(Link::Node(ConnectionManager::new_lazy_with_config(client.clone(), config)?))
+                Ok(Link::Node(ConnectionManager::new_lazy_with_config(Client::clone(client), config)?))
             }
             Self::Cluster(client) => Ok(Link::Cluster(Box::new(client.get_async_connection().await?))),
         }

@@ -26,7 +26,8 @@ impl PgBouncer {
                  ignore_startup_parameters = extra_float_digits\n"
             );
             std::fs::write(&file, settings).unwrap();
-            as_other_user(folder, &["pgbouncer", &file.display().to_string()])
+            let program = if Path::new("/usr/sbin/pgbouncer").is_file() { "/usr/sbin/pgbouncer" } else { "pgbouncer" };
+            as_other_user(folder, &[program, &file.display().to_string()])
         });
         let bouncer = Self { keeper, database: database.to_owned() };
         bouncer.keeper.wait(|| TcpStream::connect(("127.0.0.1", port)).is_ok());

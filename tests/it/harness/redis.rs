@@ -139,9 +139,4 @@ impl Cluster {
         let port = address.and_then(|address| address.rsplit(':').next()).expect("the slot has a master");
         self.nodes.iter().find(|node| node.keeper.port().to_string() == port).expect("it is one of ours")
     }
-
-    /// Its nodes.
-    pub(crate) fn nodes(&self) -> &[Redis] {
-        &self.nodes
-    }
 }
