@@ -11,7 +11,13 @@ use anyhow::Context;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
-    backend::{presence::EmbeddedPresence, queue::SqlQueue, session::EmbeddedSessions, storage::FileStorage},
+    backend::{
+        presence::EmbeddedPresence,
+        queue::{ClaimQueue, RedisQueue, SqlQueue},
+        redis::Redis,
+        session::EmbeddedSessions,
+        storage::FileStorage,
+    },
     config::Config,
     graphql::{Api, OnResolve, Options},
     http::{self, Server},
@@ -68,14 +74,20 @@ pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
     let db = Db::connect(&connect).await.context("cannot open the database (DATABASE_URL)")?;
     let storage = FileStorage::open(config.storage_folder.clone()).await;
     let storage = storage.with_context(|| format!("cannot open the storage {}", config.storage_folder.display()))?;
+    let metrics = Metrics::new()?;
+    let redis = config.redis.as_ref().map(Redis::new).transpose().context("cannot use Redis (REDIS_URL)")?;
+    let queue: Arc<dyn ClaimQueue> = match redis {
+        Some(redis) => Arc::new(RedisQueue::new(redis, db.clone(), metrics.clone())),
+        None => Arc::new(SqlQueue),
+    };
     let (time, presence_time) = (db.clone(), db.clone());
     let backends = Backends {
         storage: Arc::new(storage),
-        queue: Arc::new(SqlQueue),
+        queue,
         sessions: Arc::new(EmbeddedSessions::new(move || time.clock().process_now())),
         presence: Arc::new(EmbeddedPresence::new(move || presence_time.clock().process_now())),
     };
-    Ok(Arc::new(App::new(db, backends, config.public_url.clone(), config.event_retention, Metrics::new()?)))
+    Ok(Arc::new(App::new(db, backends, config.public_url.clone(), config.event_retention, metrics)))
 }
 
 /// Makes the folder of a SQLite database: the file itself is made when it is opened.

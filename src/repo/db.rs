@@ -20,8 +20,11 @@ use sqlx::{
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
-    domain::{ids::ProjectId, limits},
-    repo::{RepoError, clock::Clock, error::is_unavailable},
+    domain::{
+        ids::{ProjectId, TaskId},
+        limits,
+    },
+    repo::{RepoError, clock::Clock, error::is_unavailable, queue::Position},
 };
 
 /// Prepared statements kept by each connection.
@@ -56,10 +59,14 @@ struct Listener(Arc<OnceLock<OnCommit>>);
 type OnCommit = Box<dyn Fn(News) + Send + Sync>;
 
 /// What a commit made known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// A project has events.
     Events(ProjectId),
+    /// Slots of these tasks of a project may wait in its queue now, or wait at another place of it.
+    Waiting(ProjectId, Vec<TaskId>),
+    /// A slot of a project was leased, which waited at this place.
+    Leased(ProjectId, Position),
     /// Somebody's way in ended, or their rights on the whole server changed.
     SignIns,
 }

@@ -139,7 +139,18 @@ impl App {
         let (hub, attendance) = (Hub::new(db.clone()), Arc::<Attendance>::default());
         // Weak: the hub has the database, which has this.
         let (feeds, guests) = (Arc::downgrade(&hub), Arc::downgrade(&attendance));
+        let index = Arc::downgrade(&queue);
         db.on_commit(move |news| match news {
+            News::Waiting(project, tasks) => {
+                if let Some(queue) = index.upgrade() {
+                    queue.offer(project, tasks);
+                }
+            }
+            News::Leased(project, position) => {
+                if let Some(queue) = index.upgrade() {
+                    queue.forget(project, position);
+                }
+            }
             News::Events(project) => feeds.upgrade().iter().for_each(|hub| hub.committed(project)),
             News::SignIns => guests.upgrade().iter().for_each(|attendance| attendance.hurry()),
         });

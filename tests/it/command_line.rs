@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Database, link_secret, keeper, on_both_databases, wait_until};
+use crate::harness::{Answer, Database, keeper, link_secret, on_both_databases, wait_until};
 
 on_both_databases![
     a_created_user_comes_in_by_the_printed_link,
