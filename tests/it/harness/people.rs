@@ -108,6 +108,11 @@ impl Person {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
+    /// The same person in front of another Concord of this process over the same database.
+    pub(crate) fn using(&self, app: &TestApp) -> Self {
+        Self { url: app.url("/graphql"), ..self.clone() }
+    }
+
     /// The same person in front of another server over the same database.
     pub(crate) fn at(&self, server: &Serving) -> Self {
         Self { url: format!("{}/graphql", server.url), ..self.clone() }

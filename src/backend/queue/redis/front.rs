@@ -149,6 +149,12 @@ impl Front {
         Ok(())
     }
 
+    /// Whether claims of this process take from it: it was told of all that this process changed.
+    #[must_use]
+    pub fn is_relied_on(&self, project: ProjectId) -> bool {
+        self.memory.is_sure(project)
+    }
+
     /// Holds a project's front against the database; changes nothing. What happens meanwhile shows as a difference.
     ///
     /// # Errors
