@@ -609,6 +609,11 @@ mod tests {
             assert!(covering.contains(&format!("{slots} {index}")), "{case}: {plan}");
             assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN task_slot"), "{case}: {plan}");
         }
+        let named = Position { priority: 0, queue_number: 1, task: TaskId::generate(), number: 1 };
+        let named = plan(&db, &front::walk_of(claimer, &[named; 8])).await;
+        assert!(named.contains("(task_id=? AND number=?)") && !named.contains("SCAN task_slot"), "{named}");
+        let head = plan(&db, &front::walk_from_head(project, 10)).await;
+        assert!(head.contains("task_slot_claim ") && !head.contains("SCAN task_slot"), "{head}");
         let reviews = plan(&db, waiting_for_review(project).limit(1)).await;
         assert!(reviews.contains("task_reviewable") || reviews.contains("task_by_state"), "{reviews}");
         let reviewed = plan(&db, &super::reviews(project, user)).await;

@@ -3,14 +3,20 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::harness::{
-    Database, Media, Person, Project, TestApp, assert_counters, on_both_databases, redis::Redis, wait_until,
+    Database, Media, Person, Project, TestApp, assert_counters, on_both_databases,
+    redis::{Cluster, Redis},
+    wait_until,
 };
 
 on_both_databases![
     a_flushed_redis_costs_nothing_that_waits,
     a_redis_that_is_away_holds_nobody_up_and_is_used_again,
-    a_redis_that_hangs_holds_up_few,
+    a_redis_that_hangs_holds_up_few;
+    only postgres:
+    a_failover_in_a_cluster_costs_nothing_that_waits,
 ];
 
 async fn start(database: Database) -> (Redis, TestApp, Project, Person) {
@@ -92,10 +98,30 @@ async fn a_redis_that_hangs_holds_up_few(database: Database) {
     let begun = Instant::now();
     work(&ana, &project, &tasks[8..14]).await;
     let took = begun.elapsed();
+    let urgent = json!([{ "data": { "text": "cell" }, "priority": 1 }]);
+    let urgent = project.create_tasks(urgent).await.text("createTasks.tasks.0.id");
     redis.resume();
     assert!(took < Duration::from_secs(20), "{took:?}");
+    app.redis_answers(&project).await;
+    // It has a front that was never told of this one.
+    work(&ana, &project, &[urgent]).await;
     work(&ana, &project, &tasks[14..]).await;
-    // What was lost meanwhile is noticed here, not only by the next round of the reconciler.
+    work_until_it_is_used(&app, &project, &ana).await;
+    assert_counters(&app, &project).await;
+}
+
+async fn a_failover_in_a_cluster_costs_nothing_that_waits(database: Database) {
+    let cluster = Cluster::start();
+    let app = TestApp::new(database.beside(cluster.url())).await;
+    let project = app.project(&app.admin().await, Media::Text).await;
+    let ana = project.member(&app, "ana", "ANNOTATOR").await;
+    let tasks = project.text_tasks(20).await;
+    app.fill(&project).await;
+    work(&ana, &project, &tasks[..5]).await;
+    assert!(app.found().0 > 0);
+    cluster.master_of(&format!("queue:{{{}}}:front", project.id)).kill();
+    work(&ana, &project, &tasks[5..]).await;
+    // The replica that takes over may not have heard of the last changes.
     work_until_it_is_used(&app, &project, &ana).await;
     assert_counters(&app, &project).await;
 }

@@ -6,7 +6,9 @@ use std::cmp::Reverse;
 use entity::{project, task_slot};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryResult,
-    sea_query::{Expr, ExprTrait, Order, Query, SelectStatement},
+    sea_query::{
+        Condition, Expr, ExprTrait, IntoIden, IntoValueTuple, JoinType, Order, Query, SelectStatement, TableRef,
+    },
 };
 
 use super::{Claimer, Leased, Place, lease_first, walk};
@@ -67,19 +69,24 @@ impl PartialOrd for Position {
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn lease_of(conn: &impl Conn, claimer: Claimer, positions: &[Position]) -> Result<Option<Leased>, RepoError> {
-    use task_slot::{Column as C, Entity};
     if positions.is_empty() {
         return Ok(None);
     }
+    lease_first(conn, claimer, walk_of(claimer, positions)).await
+}
+
+/// The first of these slots that still wait there and that the person may hold.
+pub(super) fn walk_of(claimer: Claimer, positions: &[Position]) -> SelectStatement {
+    use task_slot::{Column as C, Entity};
     let named = positions.iter().map(|slot| (slot.task.0, slot.number, slot.queue_number, slot.priority));
+    let named = TableRef::ValuesList(named.map(IntoValueTuple::into_value_tuple).collect(), "named".into_iden());
+    let columns = [C::TaskId, C::Number, C::QueueNumber, C::Priority].into_iter().zip(1..);
+    let is_named = columns.fold(Condition::all(), |all, (column, place)| {
+        all.add(Expr::col((Entity, column)).equals(("named", format!("column{place}"))))
+    });
     let mut pick = walk(claimer, Place::Queue);
-    pick.from_values(named, "named");
-    for (column, name) in
-        [(C::TaskId, "column1"), (C::Number, "column2"), (C::QueueNumber, "column3"), (C::Priority, "column4")]
-    {
-        pick.and_where(Expr::col((Entity, column)).equals(("named", name)));
-    }
-    lease_first(conn, claimer, pick).await
+    pick.join(JoinType::InnerJoin, named, is_named);
+    pick
 }
 
 /// The first slots of a project's queue that wait for nobody in particular, in its order; at most `limit`.
@@ -87,15 +94,18 @@ pub async fn lease_of(conn: &impl Conn, claimer: Claimer, positions: &[Position]
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn head(conn: &impl Conn, project: ProjectId, limit: u64) -> Result<Vec<Position>, RepoError> {
+    conn.query_all(&walk_from_head(project, limit)).await?.iter().map(Position::of).collect()
+}
+
+pub(super) fn walk_from_head(project: ProjectId, limit: u64) -> SelectStatement {
     use task_slot::Column as C;
-    let select = open(project)
+    open(project)
         .order_by(C::Priority, Order::Desc)
         .order_by(C::QueueNumber, Order::Asc)
         .order_by(C::TaskId, Order::Asc)
         .order_by(C::Number, Order::Asc)
         .limit(limit)
-        .to_owned();
-    conn.query_all(&select).await?.iter().map(Position::of).collect()
+        .to_owned()
 }
 
 /// The slots of these tasks that wait in the project's queue for nobody in particular.

@@ -28,6 +28,18 @@ impl TestApp {
         .await;
     }
 
+    /// Waits until the index was told of all that the server changed.
+    pub(crate) async fn is_told(&self, project: &Project) {
+        let project = project.id.parse().unwrap();
+        wait_until("the index to be told", async || self.front().is_relied_on(project)).await;
+    }
+
+    /// Waits until the server knows that Redis answers again.
+    pub(crate) async fn redis_answers(&self, project: &Project) {
+        let project = project.id.parse().unwrap();
+        wait_until("Redis to answer", async || self.front().inspect(project).await.is_ok()).await;
+    }
+
     /// How many slots claims found so far, by the front and by the database.
     pub(crate) fn found(&self) -> (u64, u64) {
         let found = |by| self.use_cases().metrics.queue_found.with_label_values(&[by]).get();
