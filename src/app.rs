@@ -14,7 +14,7 @@ use crate::{
     backend::{
         bus::{Alone, Bus, RedisBus},
         presence::{DegradablePresence, EmbeddedPresence, PresenceStore, RedisPresence},
-        queue::SqlQueue,
+        queue::{ClaimQueue, RedisQueue, SqlQueue},
         redis::Redis,
         session::{DegradableSessions, EmbeddedSessions, RedisSessions, SessionStore},
         storage::FileStorage,
@@ -79,16 +79,24 @@ pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
     let db = Db::connect(&connect).await.context("cannot open the database (DATABASE_URL)")?;
     let storage = FileStorage::open(config.storage_folder.clone()).await;
     let storage = storage.with_context(|| format!("cannot open the storage {}", config.storage_folder.display()))?;
+    let metrics = Metrics::new()?;
     let redis = config.redis.as_ref().map(Redis::new).transpose().context("cannot use Redis (REDIS_URL)")?;
     let backends = Backends {
         storage: Arc::new(storage),
-        queue: Arc::new(SqlQueue),
+        queue: queue(&db, redis.as_ref(), &metrics),
         sessions: sessions(&db, redis.as_ref()),
         presence: presence(&db, redis.as_ref()),
         bus: bus(redis.as_ref()),
         redis,
     };
-    Ok(Arc::new(App::new(db, backends, config.public_url.clone(), config.event_retention, Metrics::new()?)))
+    Ok(Arc::new(App::new(db, backends, config.public_url.clone(), config.event_retention, metrics)))
+}
+
+fn queue(db: &Db, redis: Option<&Redis>, metrics: &Metrics) -> Arc<dyn ClaimQueue> {
+    match redis {
+        Some(redis) => Arc::new(RedisQueue::new(redis.clone(), db.clone(), metrics.clone())),
+        None => Arc::new(SqlQueue),
+    }
 }
 
 fn bus(redis: Option<&Redis>) -> Arc<dyn Bus> {

@@ -4,6 +4,7 @@ mod export;
 mod import;
 mod job;
 mod migrate;
+mod queue;
 mod serve;
 mod token;
 mod user;
@@ -48,6 +49,9 @@ enum Command {
     Import(import::ImportCommand),
     /// Make a data set of a project's tasks, and follow it to its end
     Export(export::ExportCommand),
+    /// Look at the index of what waits that Redis holds, or make it anew
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
     /// Print what happens in a project, as it happens: a line of JSON for each event
     Watch(watch::Watch),
     /// Print the GraphQL schema
@@ -71,6 +75,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Token(command) => token::run(&config, command).await,
         Command::Import(command) => import::run(&config, command, interrupted()?).await,
         Command::Export(command) => export::run(&config, command, interrupted()?).await,
+        Command::Queue(command) => queue::run(&config, command).await,
         Command::Watch(watch) => watch::run(&config, watch).await,
         Command::Schema => Ok(()),
     }

@@ -139,6 +139,34 @@ pub const HINTS_AT_ONCE: usize = 32;
 pub const TOPICS_AT_ONCE: usize = 500;
 /// How often a connection that listens for hints is looked at.
 pub const BUS_LOOK: Duration = Duration::from_secs(1);
+/// Slots of a project's queue that its index in Redis holds: the first ones.
+pub const FRONT_SLOTS: usize = 10_000;
+/// Slots below which it is filled up again.
+pub const FRONT_LOW: usize = 2_000;
+/// Slots of it that one claim looks at; then the database answers.
+pub const FRONT_LOOKED_AT: usize = 200;
+/// Slots it looks at first where tasks have several: of some tasks the person may hold no other.
+pub const FRONT_FIRST_LOOK: usize = 8;
+/// How long a slot that a claim took out stays away from others when nothing more is heard of it.
+pub const FRONT_FLIGHT: Duration = Duration::from_secs(10);
+/// Slots that came back which one claim puts in their place again.
+pub const FRONT_COME_BACK: usize = 100;
+/// How long somebody for whom it had nothing is answered by the database alone.
+pub const FRONT_IN_VAIN: Duration = Duration::from_secs(10);
+/// People whom a process remembers for that; then all are forgotten.
+pub const FRONT_IN_VAIN_PEOPLE: usize = 10_000;
+/// Slots put in, and taken out, by one script: Redis does nothing else meanwhile.
+pub const FRONT_BATCH: usize = 1_000;
+/// How long one look at the database may take with what is put in after it; then another process may look.
+pub const FRONT_LOOK_TIME: Duration = Duration::from_secs(10);
+/// How long after a look no other process looks only because it is time.
+pub const FRONT_LOOK_PAUSE: Duration = Duration::from_secs(5);
+/// How long it is kept when nobody looks after it.
+pub const FRONT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a process looks after a project's index when nothing was claimed or offered in it.
+pub const FRONT_IN_USE: Duration = Duration::from_secs(10 * 60);
+/// Changes that a process has still to tell it of; one more makes it look at the database instead.
+pub const FRONT_CHANGES: usize = 10_000;
 /// Password hashes computed at once: each takes 19 MiB and a core.
 pub const PASSWORD_HASHES: usize = 2;
 /// How long a sign-in waits for its turn to be hashed.

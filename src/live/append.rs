@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     domain::{
         counter::Counter,
-        ids::{ProjectId, UserId},
+        ids::{ProjectId, TaskId, UserId},
         words::EventType,
     },
     repo::{News, RepoError, Txn, event, event::NewEvent, task::Task},
@@ -24,12 +24,13 @@ pub struct Changes {
     by: Option<UserId>,
     events: Vec<NewEvent>,
     counts: BTreeMap<i32, BTreeMap<Counter, i64>>,
+    waiting: Vec<TaskId>,
 }
 
 impl Changes {
     /// Nothing yet, in `project`, caused by `by` (nobody when the server itself acts).
     pub fn new(project: ProjectId, by: Option<UserId>) -> Self {
-        Self { project, by, events: Vec::new(), counts: BTreeMap::new() }
+        Self { project, by, events: Vec::new(), counts: BTreeMap::new(), waiting: Vec::new() }
     }
 
     /// Something happened to the project itself.
@@ -47,13 +48,21 @@ impl Changes {
         *self.counts.entry(stream).or_default().entry(counter).or_default() += delta;
     }
 
+    /// Slots of a task may wait in the queue now, or at another place of it: whoever keeps an index is told after the commit.
+    pub fn waits(&mut self, task: TaskId) {
+        self.waiting.push(task);
+    }
+
     /// Takes the positions, stream by stream in ascending order (the lock order), and writes everything. The caller
     /// commits right after: until then the streams are locked.
     ///
     /// # Errors
     /// [`RepoError`] of the database.
     pub async fn append(self, txn: &Txn) -> Result<(), RepoError> {
-        let Self { project, by, events, mut counts } = self;
+        let Self { project, by, events, mut counts, waiting } = self;
+        if !waiting.is_empty() {
+            txn.note(News::Waiting(project, waiting));
+        }
         let mut streams: BTreeMap<i32, Vec<NewEvent>> = BTreeMap::new();
         for event in events {
             streams.entry(event.stream).or_default().push(event);

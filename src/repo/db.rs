@@ -21,8 +21,11 @@ use sqlx::{
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
-    domain::{ids::ProjectId, limits},
-    repo::{RepoError, clock::Clock, error::is_unavailable, pool::Pool},
+    domain::{
+        ids::{ProjectId, TaskId},
+        limits,
+    },
+    repo::{RepoError, clock::Clock, error::is_unavailable, pool::Pool, queue::Position},
 };
 
 /// Prepared statements kept by each connection.
@@ -64,6 +67,10 @@ type OnCommit = Box<dyn Fn(News) + Send + Sync>;
 pub enum News {
     /// A project has events up to these positions, by the stream's number.
     Events(ProjectId, BTreeMap<i32, i64>),
+    /// Slots of these tasks of a project may wait in its queue now, or wait at another place of it.
+    Waiting(ProjectId, Vec<TaskId>),
+    /// A slot of a project was leased, which waited at this place.
+    Leased(ProjectId, Position),
     /// Somebody's way in ended, or their rights on the whole server changed.
     SignIns,
 }

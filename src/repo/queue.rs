@@ -4,6 +4,8 @@
 //! The walk locks task and slot (`SKIP LOCKED`, so that claimers do not wait for one another), whose rows are thereby read
 //! anew, and the UPDATE repeats that the slot is FREE.
 
+mod front;
+
 use chrono::{DateTime, Utc};
 use entity::{assignment, labeling_session, project, project_member, task, task_slot, user};
 use sea_orm::{
@@ -14,6 +16,8 @@ use sea_orm::{
     },
 };
 use uuid::Uuid;
+
+pub use front::{Position, Waiting, head, lease_of, waiting, waiting_slots};
 
 use crate::{
     domain::{
@@ -191,8 +195,16 @@ pub struct Leased {
 /// # Errors
 /// [`RepoError`] of the database.
 pub async fn lease(conn: &impl Conn, claimer: Claimer, place: Place) -> Result<Option<Leased>, RepoError> {
+    lease_first(conn, claimer, walk(claimer, place)).await
+}
+
+/// Leases the first slot that `pick` finds, as [`walk`] made it.
+async fn lease_first(
+    conn: &impl Conn,
+    claimer: Claimer,
+    mut pick: SelectStatement,
+) -> Result<Option<Leased>, RepoError> {
     use task_slot::Column as C;
-    let mut pick = walk(claimer, place);
     lock(conn, &mut pick);
     let pick = CommonTableExpression::new().table_name("pick").query(pick).to_owned();
     let mut update = Query::update();
@@ -458,11 +470,12 @@ pub async fn expired(conn: &impl Conn) -> Result<Vec<(TaskId, DateTime<Utc>)>, R
     Ok(found)
 }
 
-/// Ends reservations that ran out, or whose person cannot label in the project any more; at most `limit`. Gives how many.
+/// Ends reservations that ran out, or whose person cannot label in the project any more; at most `limit`. Gives the
+/// project and task of each.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
-pub async fn end_reservations(conn: &impl Conn, limit: u64) -> Result<u64, RepoError> {
+pub async fn end_reservations(conn: &impl Conn, limit: u64) -> Result<Vec<(ProjectId, TaskId)>, RepoError> {
     use task_slot::Column as C;
     let gone = || {
         let able = Query::select()
@@ -504,8 +517,12 @@ pub async fn end_reservations(conn: &impl Conn, limit: u64) -> Result<u64, RepoE
         .value(C::ReservedUntil, None::<DateTime<Utc>>)
         .and_where(Expr::tuple([Expr::col(C::TaskId), Expr::col(C::Number)]).in_subquery(picked))
         .and_where(is(C::State, SlotState::Free.as_str()))
+        .returning(Query::returning().columns([C::ProjectId, C::TaskId]))
         .to_owned();
-    Ok(conn.execute(&update.with(WithClause::new().cte(over).to_owned())).await?.rows_affected())
+    let rows = conn.query_all(&update.with(WithClause::new().cte(over).to_owned())).await?;
+    rows.iter()
+        .map(|row| Ok((ProjectId(row.try_get("", "project_id")?), TaskId(row.try_get("", "task_id")?))))
+        .collect()
 }
 
 /// Moves the end of the lease under `fence` to `seconds` from now; gives it, none when the fence does not hold. The one
@@ -592,6 +609,11 @@ mod tests {
             assert!(covering.contains(&format!("{slots} {index}")), "{case}: {plan}");
             assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN task_slot"), "{case}: {plan}");
         }
+        let named = Position { priority: 0, queue_number: 1, task: TaskId::generate(), number: 1 };
+        let named = plan(&db, &front::walk_of(claimer, &[named; 8])).await;
+        assert!(named.contains("(task_id=? AND number=?)") && !named.contains("SCAN task_slot"), "{named}");
+        let head = plan(&db, &front::walk_from_head(project, 10)).await;
+        assert!(head.contains("task_slot_claim ") && !head.contains("SCAN task_slot"), "{head}");
         let reviews = plan(&db, waiting_for_review(project).limit(1)).await;
         assert!(reviews.contains("task_reviewable") || reviews.contains("task_by_state"), "{reviews}");
         let reviewed = plan(&db, &super::reviews(project, user)).await;

@@ -16,7 +16,9 @@ use crate::{
         words::SlotState,
     },
     repo::{
-        Conn, RepoError, clock, scope,
+        Conn, RepoError, clock,
+        queue::Position,
+        scope,
         sql::{self, FilterBy, word},
     },
 };
@@ -59,6 +61,12 @@ impl Slot {
     #[must_use]
     pub fn waits_since(&self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_micros(self.queue_number)
+    }
+
+    /// Where it waits, or waited, in the queue, its task having this priority.
+    #[must_use]
+    pub fn position(&self, priority: i32) -> Position {
+        Position { priority, queue_number: self.queue_number, task: self.task, number: self.number }
     }
 
     /// Whether a person holds it, handed it in, or has it reserved for them; as [`own`].

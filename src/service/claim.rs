@@ -15,7 +15,7 @@ use crate::{
     },
     live::Changes,
     repo::{
-        RepoError, Txn, assignment,
+        News, RepoError, Txn, assignment,
         assignment::NewAssignment,
         queue::{self, Claimer, Desk, Leased, Place},
         session::{self, NewSession, Session},
@@ -272,6 +272,7 @@ async fn begin_turn(
     let next = life_cycle::next(&life, Event::Leased(0), desk.project.review)?;
     let change = TaskChanges { state: Some(next.state), priority: None };
     let task = task_repo::update_all(txn, &[slot.task], change).await?.pop().ok_or(RepoError::NotFound)?;
+    txn.note(News::Leased(task.project, slot.position(task.priority)));
     assignment::insert(txn, turn_of(slot, task.project, viewer)).await?;
     let screen = Screen { slot: Some(slot.number), role: SessionRole::Holder, fence: slot.lease_epoch };
     let Some(opened) = open(txn, viewer, &task, screen, claim.request_id.as_deref()).await? else { return Ok(None) };

@@ -379,6 +379,7 @@ impl Import {
                 changes.count(task.stream, Counter::Tasks(task.state), 1);
                 if task.state == TaskState::Queued {
                     changes.count(task.stream, Counter::Claimable, i64::from(self.project.overlap));
+                    changes.waits(task.task);
                 }
             }
             let payload = json!({ "job": self.job.id.to_string(), "tasks": tasks.len() });

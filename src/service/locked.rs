@@ -330,6 +330,9 @@ pub(crate) fn note(changes: &mut Changes, task: &Task, from: TaskState, claimabl
         changes.count(task.stream, Counter::Tasks(task.state), 1);
     }
     changes.count(task.stream, Counter::Claimable, claimable);
+    if claimable > 0 {
+        changes.waits(task.id);
+    }
 }
 
 /// The turns (slot, fence) that ended or were judged between two looks at a task's slots, by what they ended as.

@@ -151,7 +151,7 @@ impl App {
         let Backends { storage, queue, sessions, presence, bus, redis } = backends;
         let (hub, attendance) = (Hub::new(db.clone(), bus.clone()), Arc::<Attendance>::default());
         let presence = Arc::new(Presence::new(presence, bus.clone()));
-        tell_of_commits(&db, &bus, &hub, &attendance);
+        tell_of_commits(&db, &queue, &bus, &hub, &attendance);
         hear_of_others(&bus, &hub, &attendance, &presence);
         Self {
             hub,
@@ -187,10 +187,27 @@ impl App {
 }
 
 /// Tells of each commit whoever waits for it, here and in other processes.
-fn tell_of_commits(db: &Db, bus: &Arc<dyn Bus>, hub: &Arc<Hub>, attendance: &Arc<Attendance>) {
-    // Weak: the hub has the database, which has this.
-    let (hub, attendance, bus) = (Arc::downgrade(hub), Arc::downgrade(attendance), bus.clone());
+fn tell_of_commits(
+    db: &Db,
+    queue: &Arc<dyn ClaimQueue>,
+    bus: &Arc<dyn Bus>,
+    hub: &Arc<Hub>,
+    attendance: &Arc<Attendance>,
+) {
+    // Weak: the hub and the queue have the database, which has this.
+    let (queue, hub, attendance) = (Arc::downgrade(queue), Arc::downgrade(hub), Arc::downgrade(attendance));
+    let bus = bus.clone();
     db.on_commit(move |news| match news {
+        News::Waiting(project, tasks) => {
+            if let Some(queue) = queue.upgrade() {
+                queue.offer(project, tasks);
+            }
+        }
+        News::Leased(project, position) => {
+            if let Some(queue) = queue.upgrade() {
+                queue.forget(project, position);
+            }
+        }
         News::Events(project, tops) => {
             if let Some(hub) = hub.upgrade() {
                 hub.committed(project, tops);

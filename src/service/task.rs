@@ -92,6 +92,7 @@ pub async fn create(
         let stream = streams.get(id).copied().unwrap_or(0);
         changes.count(stream, Counter::Tasks(TaskState::Queued), 1);
         changes.count(stream, Counter::Claimable, i64::from(project.overlap));
+        changes.waits(*id);
     }
     if !added.is_empty() {
         changes.append(&txn).await?;
@@ -145,6 +146,9 @@ pub async fn update(app: &App, viewer: &Viewer, change: UpdateTasks) -> Result<V
         json!({ "priority": priority, "reservedFor": reserved_for, "reservationCleared": change.clear_reservation });
     append(&txn, viewer, &tasks, |changes, task| {
         changes.task(EventType::TaskUpdated, task, payload.clone());
+        if priority.is_some() || change.clear_reservation {
+            changes.waits(task.id);
+        }
     })
     .await?;
     txn.commit().await?;
@@ -224,6 +228,9 @@ pub async fn archive(app: &App, viewer: &Viewer, ids: Vec<TaskId>, archived: boo
         // A lease that ended leaves a free slot, which an archived task does not hand out.
         let claimable = places::claimable(task.state, slots) - places::claimable(from, slots);
         changes.count(task.stream, Counter::Claimable, claimable);
+        if claimable > 0 {
+            changes.waits(task.id);
+        }
         for slot in slots.iter().filter(|slot| archived && slot.state == SlotState::Leased) {
             let payload = places::turn_payload(slot.number, false, slot.holder, None);
             changes.task(EventType::SessionChanged, task, payload);

@@ -90,7 +90,16 @@ async fn end_expired(app: &App, task: TaskId, ran_out_at: DateTime<Utc>) -> Resu
 /// # Errors
 /// [`ServiceError`] of the database.
 pub async fn reconcile(app: &App) -> Result<(), ServiceError> {
-    while queue::end_reservations(&app.db, limits::RECONCILED).await? >= limits::RECONCILED {}
+    loop {
+        let opened = queue::end_reservations(&app.db, limits::RECONCILED).await?;
+        for (project, task) in &opened {
+            app.queue.offer(*project, vec![*task]);
+        }
+        if (opened.len() as u64) < limits::RECONCILED {
+            break;
+        }
+    }
+    app.queue.reconcile().await?;
     while session::forget_requests(&app.db, limits::RECONCILED).await? >= limits::RECONCILED {}
     let totals = event::totals(&app.db).await?;
     app.metrics.queue_slots.set(totals.get(Counter::Claimable));

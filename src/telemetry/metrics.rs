@@ -47,6 +47,12 @@ pub struct Metrics {
     pub reaper_lag: Histogram,
     /// `concord_queue_slots`: free slots that the queue hands out.
     pub queue_slots: IntGauge,
+    /// `concord_queue_found_total{by}`: slots that claims found while the queue has its front in Redis; by = front, sql.
+    pub queue_found: IntCounterVec,
+    /// `concord_queue_front_slots`: slots in the fronts that this process uses.
+    pub queue_front: IntGauge,
+    /// `concord_queue_flight_slots`: slots that claims took out of them and that have not come back.
+    pub queue_flight: IntGauge,
     /// `concord_tasks{state}`: tasks of all projects.
     pub tasks: IntGaugeVec,
     /// `concord_http_requests_total{route,status}`.
@@ -115,6 +121,15 @@ impl Metrics {
                     .buckets(exponential_buckets(0.125, 2.0, 12)?),
             )?,
             queue_slots: IntGauge::new("concord_queue_slots", "Free slots that the queue hands out.")?,
+            queue_found: IntCounterVec::new(
+                Opts::new(
+                    "concord_queue_found_total",
+                    "Slots that claims found, by the front in Redis or the database.",
+                ),
+                &["by"],
+            )?,
+            queue_front: IntGauge::new("concord_queue_front_slots", "Slots in the fronts that this process uses.")?,
+            queue_flight: IntGauge::new("concord_queue_flight_slots", "Slots that claims took out of these fronts.")?,
             tasks: IntGaugeVec::new(Opts::new("concord_tasks", "Tasks of all projects, by state."), &["state"])?,
             http_requests: IntCounterVec::new(
                 Opts::new("concord_http_requests_total", "HTTP requests answered, by route and status."),
@@ -150,6 +165,9 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.sockets_closed.clone()))?;
         metrics.registry.register(Box::new(metrics.reaper_lag.clone()))?;
         metrics.registry.register(Box::new(metrics.queue_slots.clone()))?;
+        metrics.registry.register(Box::new(metrics.queue_found.clone()))?;
+        metrics.registry.register(Box::new(metrics.queue_front.clone()))?;
+        metrics.registry.register(Box::new(metrics.queue_flight.clone()))?;
         metrics.registry.register(Box::new(metrics.tasks.clone()))?;
         metrics.registry.register(Box::new(metrics.http_requests.clone()))?;
         metrics.registry.register(Box::new(metrics.http_seconds.clone()))?;
@@ -178,6 +196,9 @@ impl Metrics {
         }
         for cause in ["concurrent", "deleted", "invalid_merge", "old_epoch", "late"] {
             self.conflicts_raised.with_label_values(&[cause]);
+        }
+        for by in ["front", "sql"] {
+            self.queue_found.with_label_values(&[by]);
         }
         for choice in ["current", "incoming", "merged"] {
             self.conflicts_resolved.with_label_values(&[choice]);

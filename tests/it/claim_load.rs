@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::harness::{
     Database, Media, TestApp, assert_counters,
     load::{Crowd, Facts, Habits, assert_kept, in_full},
-    on_both_databases,
+    on_every_queue,
 };
 
-on_both_databases![sixty_four_people_finish_every_task, sixty_four_people_finish_every_task_of_three_slots];
+on_every_queue![sixty_four_people_finish_every_task, sixty_four_people_finish_every_task_of_three_slots];
 
 const CLAIMERS: usize = 64;
 const REVIEWERS: usize = 6;

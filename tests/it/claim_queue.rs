@@ -9,10 +9,10 @@ use serde_json::json;
 use crate::harness::{
     Database, Media, Project, TestApp, assert_counters,
     labeling::{Screen, claimed},
-    on_both_databases, wait_until,
+    on_every_queue, wait_until,
 };
 
-on_both_databases![
+on_every_queue![
     the_highest_priority_comes_first_and_then_what_waits_longest,
     a_reserved_slot_waits_for_its_person_and_is_theirs_first,
     a_reservation_ends_with_its_time_or_its_person,

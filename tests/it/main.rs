@@ -72,6 +72,9 @@ mod offline_queue;
 mod page_walks;
 mod presence_following;
 mod project_settings;
+mod queue_command;
+mod queue_front;
+mod queue_outages;
 mod readme_tour;
 mod redis_sessions;
 mod replica_hints;
@@ -166,6 +169,9 @@ fn main() -> ExitCode {
         page_walks::trials(),
         presence_following::trials(),
         project_settings::trials(),
+        queue_command::trials(),
+        queue_front::trials(),
+        queue_outages::trials(),
         readme_tour::trials(),
         redis_sessions::trials(),
         replica_hints::trials(),

@@ -33,7 +33,7 @@ impl Project {
     /// Follows the project from here on, at a replica.
     async fn followed_at(&self, replica: &TestApp) -> Socket {
         let variables = json!({ "id": self.id, "after": self.cursor().await });
-        self.manager.before(replica).subscribe(FOLLOW, variables).await
+        self.manager.using(replica).subscribe(FOLLOW, variables).await
     }
 
     /// Events of the project at `here`, each awaited at the other replica: whether hints told of them.
@@ -86,7 +86,7 @@ async fn what_was_committed_by_a_process_that_ended_before_it_told_arrives(datab
     let mut socket = project.followed_at(&other).await;
     // A commit that no process tells of, as by one that was killed right after it.
     let silent = TestApp::new(Database::at(other.database.url.clone())).await;
-    let told_nobody = Project { id: project.id.clone(), manager: project.manager.before(&silent) };
+    let told_nobody = Project { id: project.id.clone(), manager: project.manager.using(&silent) };
     told_nobody.rename("In silence").await;
     assert_eq!(socket.events(1).await[0]["type"], "PROJECT_CHANGED");
 }

@@ -20,22 +20,34 @@ use crate::harness::{coverage, postgres};
 /// A new database with the schema in it (SQLite: in a folder of its own).
 pub(crate) struct Database {
     pub(crate) url: String,
+    /// The Redis beside it.
+    redis: Option<String>,
     folder: TempDir,
 }
 
 impl Database {
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { url: format!("sqlite://{}", folder.path().join("concord.db").display()), folder }
+        Self { url: format!("sqlite://{}", folder.path().join("concord.db").display()), redis: None, folder }
     }
 
     pub(crate) fn postgres() -> Self {
-        Self { url: postgres::database(), folder: tempfile::tempdir().unwrap() }
+        Self::at(postgres::database())
+    }
+
+    /// The same, and a Redis at this URL that servers over it use.
+    pub(crate) fn beside(self, redis: String) -> Self {
+        Self { redis: Some(redis), ..self }
+    }
+
+    /// Where that is.
+    pub(crate) fn redis_url(&self) -> String {
+        self.redis.clone().expect("there is a Redis beside it")
     }
 
     /// One that is there already, on a server of the test's own.
     pub(crate) fn at(url: String) -> Self {
-        Self { url, folder: tempfile::tempdir().unwrap() }
+        Self { url, redis: None, folder: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) fn is_sqlite(&self) -> bool {
@@ -52,7 +64,7 @@ impl Database {
         if self.is_sqlite() {
             return Self::sqlite();
         }
-        Self { url: postgres::empty_database(), folder: tempfile::tempdir().unwrap() }
+        Self::at(postgres::empty_database())
     }
 }
 
@@ -81,7 +93,9 @@ impl TestApp {
             ("LISTEN_ADDR", "127.0.0.1:0"),
             ("ADMIN_ADDR", "127.0.0.1:0"),
         ];
-        let pairs = defaults.iter().chain(keys).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let redis = database.redis.as_ref().map(|redis| ("REDIS_URL", redis.as_str()));
+        let pairs =
+            defaults.iter().chain(&redis).chain(keys).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let config = Config::load(pairs.collect::<BTreeMap<_, _>>()).expect("the test's configuration is right");
         let running = app::start(&config, Some(coverage::recorder())).await.expect("Concord starts");
         let first_link = running.open().await.expect("Concord opens").map(|link| link.url);

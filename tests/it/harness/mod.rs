@@ -9,6 +9,7 @@ mod dispute;
 mod event_stream;
 mod events;
 mod following;
+mod front;
 mod http;
 mod jobs;
 pub(crate) mod keeper;
@@ -101,6 +102,27 @@ macro_rules! on_one_database {
 }
 pub(crate) use on_one_database;
 
+/// As [`on_both_databases`], and each once more with the front of the queue in Redis; those behind `only postgres:` run on
+/// PostgreSQL alone.
+macro_rules! on_every_queue {
+    ($($name:ident),+ $(,)? $(; only postgres: $($postgres:ident),+ $(,)?)?) => {
+        pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
+            let mut trials = Vec::new();
+            $(
+                let test: crate::harness::Test = |database| Box::pin($name(database));
+                trials.extend(crate::harness::on_both(module_path!(), stringify!($name), test));
+                trials.push(crate::harness::on_redis(module_path!(), stringify!($name), test));
+            )+
+            $($(
+                let test: crate::harness::Test = |database| Box::pin($postgres(database));
+                trials.push(crate::harness::on_postgres(module_path!(), stringify!($postgres), test));
+            )+)?
+            trials
+        }
+    };
+}
+pub(crate) use on_every_queue;
+
 /// One trial on each database.
 pub(crate) fn on_both(module: &str, name: &str, test: Test) -> [Trial; 2] {
     [trial(module, name, "sqlite", Database::sqlite, test), on_postgres(module, name, test)]
@@ -109,6 +131,11 @@ pub(crate) fn on_both(module: &str, name: &str, test: Test) -> [Trial; 2] {
 /// One trial on PostgreSQL.
 pub(crate) fn on_postgres(module: &str, name: &str, test: Test) -> Trial {
     trial(module, name, "postgres", Database::postgres, test)
+}
+
+/// One trial on PostgreSQL beside a Redis that trials share.
+pub(crate) fn on_redis(module: &str, name: &str, test: Test) -> Trial {
+    trial(module, name, "redis", || Database::postgres().beside(redis::shared().url()), test)
 }
 
 fn trial(module: &str, name: &str, database: &str, make: fn() -> Database, test: Test) -> Trial {

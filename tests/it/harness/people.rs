@@ -108,9 +108,9 @@ impl Person {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
-    /// The same person in front of another replica in this process.
-    pub(crate) fn before(&self, replica: &TestApp) -> Self {
-        Self { url: replica.url("/graphql"), http: replica.http.clone(), ..self.clone() }
+    /// The same person in front of another Concord of this process over the same database.
+    pub(crate) fn using(&self, app: &TestApp) -> Self {
+        Self { url: app.url("/graphql"), ..self.clone() }
     }
 
     /// The same person in front of another server over the same database.

@@ -88,7 +88,7 @@ impl Redis {
 
 /// Three masters with a replica each.
 pub(crate) struct Cluster {
-    nodes: Vec<Redis>,
+    pub(crate) nodes: Vec<Redis>,
 }
 
 impl Cluster {
