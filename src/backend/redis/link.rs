@@ -48,7 +48,7 @@ impl ConnectionLike for Link {
 /// Makes links. Lending one again asks nothing of the server, as deadpool-redis's own managers would: a link that broke
 /// mends itself.
 pub(super) enum Maker {
-    Node(Client),
+    Node(Box<Client>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -57,7 +57,7 @@ impl Maker {
     pub(super) fn new(address: &RedisAddress) -> Result<Self, RedisError> {
         if !address.cluster {
             let node = address.nodes.first().map_or("", String::as_str);
-            return Ok(Self::Node(Client::open(node)?));
+            return Ok(Self::Node(Box::new(Client::open(node)?)));
         }
         let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let cluster = ClusterClient::builder(address.nodes.iter().map(String::as_str))
@@ -85,7 +85,7 @@ impl managed::Manager for Maker {
                     // Attempts are counted by whoever calls.
                     .set_number_of_retries(1)
                     .set_min_delay(limits::REDIS_RETRY_PAUSE);
-                Ok(Link::Node(ConnectionManager::new_lazy_with_config(client.clone(), config)?))
+                Ok(Link::Node(ConnectionManager::new_lazy_with_config((**client).clone(), config)?))
             }
             Self::Cluster(client) => {
                 let config = ClusterConfig::new();

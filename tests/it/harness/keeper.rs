@@ -59,11 +59,6 @@ impl Keeper {
         self.port
     }
 
-    /// Its folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// Waits until `answers` says so.
     pub(crate) fn wait(&self, answers: impl Fn() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(30);
