@@ -145,6 +145,10 @@ async fn who_is_in_a_task_is_seen_through_every_server(database: Database) {
 async fn without_redis_people_go_on(database: Database) {
     let redis = Redis::start(&[]);
     let (app, project, ana) = at_work(database, &redis.url()).await;
+    let seen = async || {
+        let looking = project.manager.sees_present(&ana.screen.task);
+        tokio::time::timeout(Duration::from_secs(30), looking).await.expect("who is there is told")
+    };
     let selected = new_annotation();
     let (name, role, slot, _) = idle("ana", "HOLDER");
     let at_it = [(name, role, slot, json!(selected))];
@@ -161,7 +165,7 @@ async fn without_redis_people_go_on(database: Database) {
         assert!(revision > paused, "{outage}: {revision} after {paused}");
         ana.saves().await;
         ana.beats(&selected).await;
-        assert_eq!(project.manager.sees_present(&ana.screen.task).await, at_it, "{outage}");
+        assert_eq!(seen().await, at_it, "{outage}");
         ana.turns("PAUSED").await;
         ana.may_not_save().await;
         ana.beats(&selected).await;
@@ -179,11 +183,11 @@ async fn without_redis_people_go_on(database: Database) {
         ana.turns("ACTIVE").await;
         ana.saves().await;
         ana.beats(&selected).await;
-        assert_eq!(project.manager.sees_present(&ana.screen.task).await, at_it, "{outage}");
+        assert_eq!(seen().await, at_it, "{outage}");
     }
     redis.kill();
     ana.person.submit(&ana.screen).await.get("submitTask");
-    assert_eq!(project.manager.sees_present(&ana.screen.task).await, []);
+    assert_eq!(seen().await, []);
 }
 
 async fn a_redis_that_lost_everything_is_no_outage(database: Database) {
