@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     harness::{
         Answer, Database, Media, Person, Project, Session, TestApp, new_annotation, on_both_databases,
-        redis::{Redis, shared},
+        redis::{Cluster, Redis, shared, shared_cluster},
         span, wait_until,
     },
     presence_following::idle,
@@ -20,6 +20,8 @@ on_both_databases![
     an_entry_ends_by_the_one_clock;
     only postgres:
     a_pause_is_one_for_all_servers,
+    a_pause_is_one_for_all_servers_of_a_cluster,
+    a_part_of_a_cluster_goes_and_people_go_on,
     who_is_in_a_task_is_seen_through_every_server,
 ];
 
@@ -28,8 +30,8 @@ on_both_databases![
 const SOME_TIME: Duration = Duration::from_secs(10);
 
 /// A server of this Redis, and somebody at work there.
-async fn at_work(database: Database, redis: &Redis) -> (TestApp, Project, Session) {
-    let app = TestApp::with(database, &[("REDIS_URL", &redis.url())]).await;
+async fn at_work(database: Database, redis: &str) -> (TestApp, Project, Session) {
+    let app = TestApp::with(database, &[("REDIS_URL", redis)]).await;
     let project = app.project(&app.admin().await, Media::Text).await;
     let [task] = project.text_tasks(1).await.try_into().unwrap();
     let ana = project.member(&app, "ana", "ANNOTATOR").await;
@@ -81,9 +83,17 @@ impl Session {
 }
 
 async fn a_pause_is_one_for_all_servers(database: Database) {
+    a_pause_is_one(database, &shared().url(), |_| shared()).await;
+}
+
+async fn a_pause_is_one_for_all_servers_of_a_cluster(database: Database) {
+    a_pause_is_one(database, &shared_cluster().url(), |key| shared_cluster().master_of(key)).await;
+}
+
+async fn a_pause_is_one(database: Database, redis: &str, keeper_of: impl Fn(&str) -> &'static Redis) {
     let url = database.url.clone();
-    let (_here, _, ana) = at_work(database, shared()).await;
-    let there = TestApp::with(Database::at(url), &[("REDIS_URL", &shared().url())]).await;
+    let (_here, _, ana) = at_work(database, redis).await;
+    let there = TestApp::with(Database::at(url), &[("REDIS_URL", redis)]).await;
     let elsewhere = ana.through(&there.known("ana@example.com").await);
     elsewhere.saves().await;
     let (_, revision) = elsewhere.is().await;
@@ -94,14 +104,31 @@ async fn a_pause_is_one_for_all_servers(database: Database) {
     elsewhere.swap("ACTIVE", revision + 1).await.get("setSessionState");
     assert_eq!(ana.is().await, ("ACTIVE".to_owned(), revision + 2));
     ana.saves().await;
-    assert_eq!(shared().cli(&["EXISTS", &ana.key()]), "1");
+    let kept = || keeper_of(&ana.key()).cli(&["EXISTS", &ana.key()]);
+    assert_eq!(kept(), "1");
     elsewhere.person.submit(&ana.screen).await.get("submitTask");
-    assert_eq!(shared().cli(&["EXISTS", &ana.key()]), "0", "a turn that has ended is not kept");
+    assert_eq!(kept(), "0", "a turn that has ended is not kept");
+}
+
+async fn a_part_of_a_cluster_goes_and_people_go_on(database: Database) {
+    let cluster = Cluster::start();
+    let (app, _, ana) = at_work(database, &cluster.url()).await;
+    ana.turns("PAUSED").await;
+    let paused = ana.is().await;
+    wait_until("the replicas know it", async || cluster.nodes.iter().all(Redis::is_replicated)).await;
+    app.advance(SOME_TIME);
+    cluster.master_of(&ana.key()).kill();
+    assert_eq!(ana.is().await.0, "ACTIVE");
+    ana.saves().await;
+    ana.turns("PAUSED").await;
+    wait_until("the replica has taken over", async || ana.is().await == paused).await;
+    ana.turns("ACTIVE").await;
+    ana.saves().await;
 }
 
 async fn who_is_in_a_task_is_seen_through_every_server(database: Database) {
     let url = database.url.clone();
-    let (_here, project, ana) = at_work(database, shared()).await;
+    let (_here, project, ana) = at_work(database, &shared().url()).await;
     let there = TestApp::with(Database::at(url), &[("REDIS_URL", &shared().url())]).await;
     let boss = there.known("boss@example.com").await;
     let mut socket = boss.follow_presence(&ana.screen.task).await;
@@ -117,7 +144,11 @@ async fn who_is_in_a_task_is_seen_through_every_server(database: Database) {
 
 async fn without_redis_people_go_on(database: Database) {
     let redis = Redis::start(&[]);
-    let (app, project, ana) = at_work(database, &redis).await;
+    let (app, project, ana) = at_work(database, &redis.url()).await;
+    let seen = async || {
+        let looking = project.manager.sees_present(&ana.screen.task);
+        tokio::time::timeout(Duration::from_secs(30), looking).await.expect("who is there is told")
+    };
     let selected = new_annotation();
     let (name, role, slot, _) = idle("ana", "HOLDER");
     let at_it = [(name, role, slot, json!(selected))];
@@ -134,7 +165,7 @@ async fn without_redis_people_go_on(database: Database) {
         assert!(revision > paused, "{outage}: {revision} after {paused}");
         ana.saves().await;
         ana.beats(&selected).await;
-        assert_eq!(project.manager.sees_present(&ana.screen.task).await, at_it, "{outage}");
+        assert_eq!(seen().await, at_it, "{outage}");
         ana.turns("PAUSED").await;
         ana.may_not_save().await;
         ana.beats(&selected).await;
@@ -152,16 +183,16 @@ async fn without_redis_people_go_on(database: Database) {
         ana.turns("ACTIVE").await;
         ana.saves().await;
         ana.beats(&selected).await;
-        assert_eq!(project.manager.sees_present(&ana.screen.task).await, at_it, "{outage}");
+        assert_eq!(seen().await, at_it, "{outage}");
     }
     redis.kill();
     ana.person.submit(&ana.screen).await.get("submitTask");
-    assert_eq!(project.manager.sees_present(&ana.screen.task).await, []);
+    assert_eq!(seen().await, []);
 }
 
 async fn a_redis_that_lost_everything_is_no_outage(database: Database) {
     let redis = Redis::start(&[]);
-    let (app, project, ana) = at_work(database, &redis).await;
+    let (app, project, ana) = at_work(database, &redis.url()).await;
     ana.turns("PAUSED").await;
     let (_, paused) = ana.is().await;
     redis.cli(&["FLUSHALL"]);
@@ -175,7 +206,7 @@ async fn a_redis_that_lost_everything_is_no_outage(database: Database) {
 }
 
 async fn an_entry_ends_by_the_one_clock(database: Database) {
-    let (app, project, ana) = at_work(database, shared()).await;
+    let (app, project, ana) = at_work(database, &shared().url()).await;
     assert_eq!(project.manager.sees_present(&ana.screen.task).await.len(), 1);
     app.advance(limits::PRESENCE_TTL);
     assert_eq!(project.manager.sees_present(&ana.screen.task).await, []);

@@ -175,8 +175,7 @@ mod tests {
         let cluster = servers::Cluster::start();
         let (_, sessions) = sessions(&cluster.url(), &Later::default());
         let (key, is) = paused_session(&sessions).await;
-        let holders = || cluster.nodes.iter().filter(|node| node.cli(&["DBSIZE"]) == "1").count();
-        until("its replica knows it", async || holders() == 2).await;
+        until("its replica knows it", async || cluster.nodes.iter().all(servers::Redis::is_replicated)).await;
         cluster.master_of(&key.to_string()).kill();
         assert_eq!(sessions.touch(key).await.unwrap().state, SoftState::Active);
         until("the replica has taken over", async || sessions.read(key).await.unwrap() == is).await;

@@ -65,6 +65,13 @@ impl Redis {
         self.command(&["PING"]).output().is_ok_and(|output| output.stdout == b"PONG\n")
     }
 
+    /// Whether its replica has all that it has; also when it is a replica itself.
+    pub(crate) fn is_replicated(&self) -> bool {
+        let info = self.cli(&["INFO", "replication"]);
+        let written = info.lines().find_map(|line| line.strip_prefix("master_repl_offset:")).unwrap_or_default();
+        info.contains("role:slave") || info.contains(&format!("offset={written},"))
+    }
+
     /// Ends it at once; what it held is gone.
     pub(crate) fn kill(&self) {
         self.keeper.kill();
