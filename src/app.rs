@@ -12,10 +12,11 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     backend::{
-        presence::EmbeddedPresence,
+        bus::{Alone, Bus, RedisBus},
+        presence::{DegradablePresence, EmbeddedPresence, PresenceStore, RedisPresence},
         queue::{ClaimQueue, RedisQueue, SqlQueue},
         redis::Redis,
-        session::EmbeddedSessions,
+        session::{DegradableSessions, EmbeddedSessions, RedisSessions, SessionStore},
         storage::FileStorage,
     },
     config::Config,
@@ -58,7 +59,11 @@ pub struct Running {
 /// How to connect to the configured database.
 #[must_use]
 pub fn connect(config: &Config) -> Connect {
-    Connect { url: config.database_url.clone(), max_connections: config.database_connections }
+    Connect {
+        url: config.database_url.clone(),
+        max_connections: config.database_connections,
+        pooled: config.database_pooled,
+    }
 }
 
 /// The use cases over the configured backends, for the command line. SQLite is brought up to date by itself.
@@ -76,18 +81,45 @@ pub async fn use_cases(config: &Config) -> anyhow::Result<Arc<App>> {
     let storage = storage.with_context(|| format!("cannot open the storage {}", config.storage_folder.display()))?;
     let metrics = Metrics::new()?;
     let redis = config.redis.as_ref().map(Redis::new).transpose().context("cannot use Redis (REDIS_URL)")?;
-    let queue: Arc<dyn ClaimQueue> = match redis {
-        Some(redis) => Arc::new(RedisQueue::new(redis, db.clone(), metrics.clone())),
-        None => Arc::new(SqlQueue),
-    };
-    let (time, presence_time) = (db.clone(), db.clone());
     let backends = Backends {
         storage: Arc::new(storage),
-        queue,
-        sessions: Arc::new(EmbeddedSessions::new(move || time.clock().process_now())),
-        presence: Arc::new(EmbeddedPresence::new(move || presence_time.clock().process_now())),
+        queue: queue(&db, redis.as_ref(), &metrics),
+        sessions: sessions(&db, redis.as_ref()),
+        presence: presence(&db, redis.as_ref()),
+        bus: bus(redis.as_ref()),
+        redis,
     };
     Ok(Arc::new(App::new(db, backends, config.public_url.clone(), config.event_retention, metrics)))
+}
+
+fn queue(db: &Db, redis: Option<&Redis>, metrics: &Metrics) -> Arc<dyn ClaimQueue> {
+    match redis {
+        Some(redis) => Arc::new(RedisQueue::new(redis.clone(), db.clone(), metrics.clone())),
+        None => Arc::new(SqlQueue),
+    }
+}
+
+fn bus(redis: Option<&Redis>) -> Arc<dyn Bus> {
+    match redis {
+        Some(redis) => Arc::new(RedisBus::new(redis.clone())),
+        None => Arc::new(Alone),
+    }
+}
+
+fn sessions(db: &Db, redis: Option<&Redis>) -> Arc<dyn SessionStore> {
+    let (time, offset) = (db.clone(), db.clone());
+    let alone = EmbeddedSessions::new(move || time.clock().process_now());
+    let Some(redis) = redis else { return Arc::new(alone) };
+    let shared = RedisSessions::new(redis.clone(), move || offset.clock().offset());
+    Arc::new(DegradableSessions::new(shared, alone))
+}
+
+fn presence(db: &Db, redis: Option<&Redis>) -> Arc<dyn PresenceStore> {
+    let (time, offset) = (db.clone(), db.clone());
+    let alone = EmbeddedPresence::new(move || time.clock().process_now());
+    let Some(redis) = redis else { return Arc::new(alone) };
+    let shared = RedisPresence::new(redis.clone(), move || offset.clock().offset());
+    Arc::new(DegradablePresence::new(shared, alone))
 }
 
 /// Makes the folder of a SQLite database: the file itself is made when it is opened.

@@ -41,6 +41,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("async_graphql", &["graphql", "http::graphql"]),
     ("async_graphql_value", &["graphql"]),
     ("axum", &["http"]),
+    ("deadpool", &["backend"]),
+    ("deadpool_redis", &["backend"]),
 ];
 
 /// (crate, the rooms that do not know it).

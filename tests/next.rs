@@ -10,7 +10,7 @@ use concord::repo::{
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     if std::env::args().nth(1).as_deref() == Some("step-back") {
-        let connect = Connect { url: std::env::var("DATABASE_URL")?, max_connections: 1 };
+        let connect = Connect { url: std::env::var("DATABASE_URL")?, max_connections: 1, pooled: false };
         return Ok(schema::migrate(&connect, Direction::Back).await?);
     }
     concord::cli::run(concord::cli::Cli::parse()).await

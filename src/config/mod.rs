@@ -18,6 +18,8 @@ pub struct Config {
     pub database_url: String,
     /// Most database connections of this process.
     pub database_connections: u32,
+    /// Whether a pooler in transaction mode stands in front of the database.
+    pub database_pooled: bool,
     /// Where Redis is; none: this process runs alone.
     pub redis: Option<RedisAddress>,
     /// Folder of stored objects.
@@ -64,9 +66,10 @@ pub enum Mode {
 }
 
 /// Every key and its default in words.
-pub const KEYS: [(&str, &str); 14] = [
+pub const KEYS: [(&str, &str); 15] = [
     ("DATABASE_URL", "sqlite://data/concord.db"),
     ("DATABASE_CONNECTIONS", "16"),
+    ("DATABASE_POOLER", "none"),
     ("REDIS_URL", "none: this process runs alone"),
     ("STORAGE_URL", "file://data/files"),
     ("LISTEN_ADDR", "127.0.0.1:8080"),
@@ -96,6 +99,7 @@ impl Config {
             database_connections: source
                 .parse("DATABASE_CONNECTIONS", NonZeroU32::new(16).unwrap_or(NonZeroU32::MIN))
                 .get(),
+            database_pooled: database_pooled(&mut source),
             redis: redis(&mut source),
             storage_folder: storage_folder(&mut source),
             admin_addr: source.parse("ADMIN_ADDR", SocketAddr::from(([127, 0, 0, 1], 9090))),
@@ -132,6 +136,17 @@ fn database_url(source: &mut Source) -> String {
         source.wrong("DATABASE_URL", "must begin with sqlite:// or postgres://");
     }
     url
+}
+
+fn database_pooled(source: &mut Source) -> bool {
+    match source.text("DATABASE_POOLER").as_deref() {
+        None | Some("none") => false,
+        Some("transaction") => true,
+        Some(_) => {
+            source.wrong("DATABASE_POOLER", "must be none or transaction");
+            false
+        }
+    }
 }
 
 fn redis(source: &mut Source) -> Option<RedisAddress> {
@@ -251,6 +266,7 @@ mod tests {
             ("HTTP_BASE_PATH", "/a b"),
             ("ALLOWED_ORIGINS", "https://a/b"),
             ("CONCORD_MODE", "fast"),
+            ("DATABASE_POOLER", "session"),
             ("REDIS_URL", "localhost"),
             ("EVENT_RETENTION_DAYS", "0"),
             ("EVENT_RETENTION_COUNT", "many"),
@@ -258,10 +274,10 @@ mod tests {
         .unwrap_err();
         let keys: Vec<_> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
         let environment =
-            ["LISTEN_ADDR", "HTTP_BASE_PATH", "DATABASE_URL", "REDIS_URL", "ALLOWED_ORIGINS", "CONCORD_MODE"];
+            ["LISTEN_ADDR", "HTTP_BASE_PATH", "DATABASE_URL", "DATABASE_POOLER", "REDIS_URL", "ALLOWED_ORIGINS"];
         assert_eq!(keys[..6], environment);
-        assert_eq!(keys[6..], ["EVENT_RETENTION_DAYS", "EVENT_RETENTION_COUNT"]);
-        assert_eq!(error.problems[6].message, "must be from 1 to 3650");
+        assert_eq!(keys[6..], ["CONCORD_MODE", "EVENT_RETENTION_DAYS", "EVENT_RETENTION_COUNT"]);
+        assert_eq!(error.problems[7].message, "must be from 1 to 3650");
     }
 
     #[test]

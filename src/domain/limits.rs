@@ -131,6 +131,14 @@ pub const REDIS_ATTEMPTS: u32 = 4;
 pub const REDIS_RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// How long a Redis that does not answer is not asked again.
 pub const REDIS_REST: Duration = Duration::from_secs(1);
+/// Topics of which hints wait to be told to other replicas; those of more are dropped.
+pub const HINTS: usize = 10_000;
+/// Hints that are on their way at once.
+pub const HINTS_AT_ONCE: usize = 32;
+/// Topics that are subscribed to at once.
+pub const TOPICS_AT_ONCE: usize = 500;
+/// How often a connection that listens for hints is looked at.
+pub const BUS_LOOK: Duration = Duration::from_secs(1);
 /// Slots of a project's queue that its index in Redis holds: the first ones.
 pub const FRONT_SLOTS: usize = 10_000;
 /// Slots below which it is filled up again.

@@ -26,5 +26,11 @@ async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, HttpErro
         "# HELP concord_sql_statements_total Statements sent to the database.\n# TYPE concord_sql_statements_total counter\nconcord_sql_statements_total {}\n",
         server.app.db.statements()
     );
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text + &statements).into_response())
+    let redis = server.app.redis.as_ref().map_or_else(String::new, |redis| {
+        let up = u8::from(!redis.is_away());
+        format!(
+            "# HELP concord_redis_up Whether Redis answers.\n# TYPE concord_redis_up gauge\nconcord_redis_up {up}\n"
+        )
+    });
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text + &statements + &redis).into_response())
 }

@@ -44,16 +44,26 @@ pub(super) async fn ready(State(server): State<Arc<Server>>) -> Response {
 
 /// How each part is, in JSON; 503 when one that nothing works without is down.
 pub(super) async fn components(State(server): State<Arc<Server>>) -> Response {
-    let (database, storage) = tokio::join!(check(server.app.db.ping()), check(server.app.storage.check()));
+    let app = &server.app;
+    let redis = async {
+        match &app.redis {
+            Some(redis) => Some(check(redis.check()).await),
+            None => None,
+        }
+    };
+    let (database, storage, redis) = tokio::join!(check(app.db.ping()), check(app.storage.check()), redis);
     let down = |part: &Value| part["status"] == "down";
     let (status, word) = if down(&database) {
         (StatusCode::SERVICE_UNAVAILABLE, "down")
-    } else if down(&storage) {
+    } else if down(&storage) || redis.as_ref().is_some_and(down) {
         (StatusCode::OK, "degraded")
     } else {
         (StatusCode::OK, "ok")
     };
-    let components = json!({ "database": database, "storage": storage });
+    let mut components = json!({ "database": database, "storage": storage });
+    if let Some(redis) = redis {
+        components["redis"] = redis;
+    }
     answer(status, json!({ "status": word, "version": env!("CARGO_PKG_VERSION"), "components": components }))
 }
 

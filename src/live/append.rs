@@ -77,19 +77,24 @@ impl Changes {
         if streams.len() == 1
             && let Some((stream, events)) = streams.pop_first()
         {
-            if !events.is_empty() {
-                txn.note(News::Events(project));
+            let has_events = !events.is_empty();
+            let top = event::append(txn, project, by, stream, events, &deltas(stream)).await?;
+            if has_events {
+                txn.note(News::Events(project, BTreeMap::from([(stream, top)])));
             }
-            return event::append(txn, project, by, stream, events, &deltas(stream)).await;
+            return Ok(());
         }
-        let mut placed = Vec::new();
+        let (mut placed, mut tops) = (Vec::new(), BTreeMap::new());
         for (stream, events) in streams {
             let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
             let top = event::take_positions(txn, project, stream, count, &deltas(stream)).await?;
+            if count > 0 {
+                tops.insert(stream, top);
+            }
             placed.extend((top - count + 1..).zip(events));
         }
-        if !placed.is_empty() {
-            txn.note(News::Events(project));
+        if !tops.is_empty() {
+            txn.note(News::Events(project, tops));
         }
         event::insert(txn, project, by, placed).await
     }

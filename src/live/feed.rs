@@ -5,7 +5,7 @@
 //! path is kept; whoever is further behind reads the database, in pages that such readers share.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
@@ -209,6 +209,16 @@ impl Feed {
         self.lock().as_ref().is_some_and(is_at)
     }
 
+    /// Whether streams have events, up to these positions, that are not known here.
+    pub(super) fn is_behind(&self, tops: &BTreeMap<i32, i64>) -> bool {
+        let is_behind = |path: &Path| {
+            let head = path.head();
+            let known = |stream: &i32| usize::try_from(*stream).ok().and_then(|stream| head.get(stream));
+            tops.iter().any(|(stream, top)| known(stream).is_none_or(|known| top > known))
+        };
+        self.lock().as_ref().is_none_or(is_behind)
+    }
+
     /// Hears of the path's moves from now on.
     pub(super) fn moves(&self) -> watch::Receiver<()> {
         self.moved.subscribe()
@@ -361,6 +371,7 @@ impl Drop for Feed {
     fn drop(&mut self) {
         // Its driver notices that it is gone.
         self.woken.notify_one();
+        self.hub.left(self.project);
     }
 }
 

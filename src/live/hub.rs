@@ -1,25 +1,38 @@
-//! The feeds of this process, and what wakes them: commits of its own at once, those of other processes by a look at all
-//! projects together every few seconds. A wake-up carries nothing: whoever is woken reads the database, the only truth.
+//! The feeds of this process, and what wakes them: commits of its own at once, those of other processes by the hints they
+//! give, and by a look at all projects together every few seconds, since a hint may be lost. Whoever is woken reads the
+//! database, the only truth.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak},
 };
 
+use tokio::{sync::Notify, time::timeout};
+
 use crate::{
+    backend::bus::{Bus, Hint, Topic},
     domain::{ids::ProjectId, limits},
     live::{Feed, pages::Pages},
     repo::{Db, RepoError, event},
 };
 
 /// The feeds of the projects that somebody follows here; one is forgotten with its last follower.
-#[derive(Debug)]
 pub struct Hub {
     db: Db,
+    bus: Arc<dyn Bus>,
     feeds: Mutex<HashMap<ProjectId, Weak<Feed>>>,
     pages: Pages,
     /// The poll has begun.
     polled: Once,
+    /// Look now.
+    hurry: Arc<Notify>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
 }
 
 /// Projects of one look.
@@ -28,15 +41,34 @@ const AT_ONCE: usize = 500;
 impl Hub {
     /// No feeds yet.
     #[must_use]
-    pub fn new(db: Db) -> Arc<Self> {
-        Arc::new(Self { db, feeds: Mutex::default(), pages: Pages::default(), polled: Once::new() })
+    pub fn new(db: Db, bus: Arc<dyn Bus>) -> Arc<Self> {
+        let (feeds, pages) = (Mutex::default(), Pages::default());
+        Arc::new(Self { db, bus, feeds, pages, polled: Once::new(), hurry: Arc::default() })
     }
 
-    /// Wakes the feed of a project. Call it after the commit: who reads before would read nothing.
-    pub fn committed(&self, project: ProjectId) {
-        if let Some(feed) = self.lock().get(&project).and_then(Weak::upgrade) {
+    /// A project has events up to these positions. Wakes its feed, here and in the other processes. Call it after the commit:
+    /// who reads before would read nothing.
+    pub fn committed(&self, project: ProjectId, tops: BTreeMap<i32, i64>) {
+        if let Some(feed) = self.feed_of(project) {
             feed.wake();
         }
+        self.bus.tell(Hint::Events(project, tops));
+    }
+
+    /// Another process committed events up to these positions.
+    pub fn heard(&self, project: ProjectId, tops: &BTreeMap<i32, i64>) {
+        if let Some(feed) = self.feed_of(project).filter(|feed| feed.is_behind(tops)) {
+            feed.wake();
+        }
+    }
+
+    /// There may be more than anybody said: look now.
+    pub fn hurry(&self) {
+        self.hurry.notify_one();
+    }
+
+    fn feed_of(&self, project: ProjectId) -> Option<Arc<Feed>> {
+        self.lock().get(&project).and_then(Weak::upgrade)
     }
 
     /// The feed of a project.
@@ -46,11 +78,17 @@ impl Hub {
         if let Some(feed) = feeds.get(&project).and_then(Weak::upgrade) {
             return feed;
         }
-        self.polled.call_once(|| drop(tokio::spawn(poll(Arc::downgrade(self)))));
+        self.polled.call_once(|| drop(tokio::spawn(poll(Arc::downgrade(self), self.hurry.clone()))));
         feeds.retain(|_, feed| feed.strong_count() > 0);
         let feed = Feed::new(project, self.db.clone(), self.clone());
         feeds.insert(project, Arc::downgrade(&feed));
+        self.bus.follow(Topic::Events(project));
         feed
+    }
+
+    /// A feed is gone.
+    pub(super) fn left(&self, project: ProjectId) {
+        self.bus.leave(Topic::Events(project));
     }
 
     pub(super) fn pages(&self) -> &Pages {
@@ -82,9 +120,9 @@ impl Hub {
     }
 }
 
-async fn poll(hub: Weak<Hub>) {
+async fn poll(hub: Weak<Hub>, hurry: Arc<Notify>) {
     loop {
-        tokio::time::sleep(limits::EVENT_POLL).await;
+        let _ = timeout(limits::EVENT_POLL, hurry.notified()).await;
         let Some(hub) = hub.upgrade() else { return };
         if let Err(error) = hub.look(&hub.alive()).await {
             tracing::debug!(%error, "cannot look for events of other processes");

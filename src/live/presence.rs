@@ -1,6 +1,6 @@
-//! Who waits in this process for who is in a task: the store of presences, and a wake-up for each change that comes through
-//! here. A wake-up carries nothing but what kind of change it was; what came through another process is found by looking
-//! every few seconds.
+//! Who waits in this process for who is in a task: the store of presences, and a wake-up for each change, also of one that
+//! another process gives a hint of. A wake-up carries nothing but what kind of change it was; since a hint may be lost, who
+//! waits looks every few seconds as well.
 
 use std::{
     collections::HashMap,
@@ -11,13 +11,17 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    backend::presence::{Noted, PresenceError, PresenceStore, Present, Selection},
+    backend::{
+        bus::{Bus, Hint, Topic},
+        presence::{Noted, PresenceError, PresenceStore, Present, Selection},
+    },
     domain::ids::{SessionId, TaskId},
 };
 
 /// Who is in which task, and who wants to know.
 pub struct Presence {
     store: Arc<dyn PresenceStore>,
+    bus: Arc<dyn Bus>,
     readers: Mutex<HashMap<TaskId, Readers>>,
 }
 
@@ -36,10 +40,10 @@ impl fmt::Debug for Presence {
 }
 
 impl Presence {
-    /// Over a store.
+    /// Over a store, and the way to the other processes.
     #[must_use]
-    pub fn new(store: Arc<dyn PresenceStore>) -> Self {
-        Self { store, readers: Mutex::default() }
+    pub fn new(store: Arc<dyn PresenceStore>, bus: Arc<dyn Bus>) -> Self {
+        Self { store, bus, readers: Mutex::default() }
     }
 
     /// As [`PresenceStore::note`]; wakes the task's readers when it changed anything.
@@ -48,8 +52,8 @@ impl Presence {
     /// [`PresenceError`] when the store is away.
     pub async fn note(&self, task: TaskId, present: Present, selection: Selection) -> Result<(), PresenceError> {
         match self.store.note(task, present, selection).await? {
-            Noted::New => self.wake(task, 1),
-            Noted::Changed => self.wake(task, 0),
+            Noted::New => self.changed(task, true),
+            Noted::Changed => self.changed(task, false),
             Noted::Same => {}
         }
         Ok(())
@@ -61,7 +65,7 @@ impl Presence {
     /// [`PresenceError`] when the store is away.
     pub async fn forget(&self, task: TaskId, session: SessionId) -> Result<(), PresenceError> {
         if self.store.forget(task, session).await? {
-            self.wake(task, 0);
+            self.changed(task, false);
         }
         Ok(())
     }
@@ -76,12 +80,18 @@ impl Presence {
 
     /// A turn on the task began or ended: other fences hold. Call it after the commit.
     pub fn turned(&self, task: TaskId) {
-        self.wake(task, 1);
+        self.changed(task, true);
     }
 
-    fn wake(&self, task: TaskId, turns: u64) {
+    fn changed(&self, task: TaskId, turned: bool) {
+        self.heard(task, turned);
+        self.bus.tell(Hint::Presence { task, turned });
+    }
+
+    /// Another process made a change in a task; whether other fences may hold, too.
+    pub fn heard(&self, task: TaskId, turned: bool) {
         if let Some(readers) = self.lock().get(&task) {
-            readers.turns.send_modify(|count| *count += turns);
+            readers.turns.send_modify(|count| *count += u64::from(turned));
         }
     }
 
@@ -91,6 +101,9 @@ impl Presence {
         let mut tasks = self.lock();
         let readers = tasks.entry(task).or_default();
         readers.count += 1;
+        if readers.count == 1 {
+            self.bus.follow(Topic::Presence(task));
+        }
         PresenceWatch { turns: readers.turns.subscribe(), task, presence: self.clone() }
     }
 
@@ -128,6 +141,7 @@ impl Drop for PresenceWatch {
             readers.count -= 1;
             if readers.count == 0 {
                 tasks.remove(&self.task);
+                self.presence.bus.leave(Topic::Presence(self.task));
             }
         }
     }
@@ -140,7 +154,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        backend::presence::EmbeddedPresence,
+        backend::{bus::Alone, presence::EmbeddedPresence},
         domain::{
             ids::{AnnotationId, UserId},
             words::SessionRole,
@@ -148,7 +162,7 @@ mod tests {
     };
 
     fn presence() -> Arc<Presence> {
-        Arc::new(Presence::new(Arc::new(EmbeddedPresence::new(|| DateTime::UNIX_EPOCH))))
+        Arc::new(Presence::new(Arc::new(EmbeddedPresence::new(|| DateTime::UNIX_EPOCH)), Arc::new(Alone)))
     }
 
     #[tokio::test]

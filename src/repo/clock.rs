@@ -36,6 +36,12 @@ impl Clock {
         self.moved.send_replace(());
     }
 
+    /// By how much the clock was moved: zero outside tests.
+    #[must_use]
+    pub fn offset(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.offset_us.load(Ordering::Relaxed)).unwrap_or(0))
+    }
+
     /// Sleeps until the process has been running that long, see [`Clock::uptime`].
     pub async fn sleep_until(&self, uptime: Duration) {
         let mut moves = self.moved.subscribe();
@@ -54,8 +60,7 @@ impl Clock {
     /// How long this process has been running, whatever is done to its clock: for waits within it.
     #[must_use]
     pub fn uptime(&self) -> Duration {
-        let offset_us = u64::try_from(self.offset_us.load(Ordering::Relaxed)).unwrap_or(0);
-        self.started.elapsed() + Duration::from_micros(offset_us)
+        self.started.elapsed() + self.offset()
     }
 
     /// This process's view of the time, in whole microseconds: for what never meets the database's time, such as the

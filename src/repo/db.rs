@@ -1,6 +1,7 @@
 //! The connection pool and the transaction, both counting their statements.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -9,8 +10,8 @@ use std::{
 };
 
 use sea_orm::{
-    AccessMode, ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    AccessMode, ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseTransaction, DbBackend, DbErr,
+    ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use sqlx::{
     Connection,
@@ -24,7 +25,7 @@ use crate::{
         ids::{ProjectId, TaskId},
         limits,
     },
-    repo::{RepoError, clock::Clock, error::is_unavailable, queue::Position},
+    repo::{RepoError, clock::Clock, error::is_unavailable, pool::Pool, queue::Position},
 };
 
 /// Prepared statements kept by each connection.
@@ -37,12 +38,15 @@ pub struct Connect {
     pub url: String,
     /// Most connections of this process.
     pub max_connections: u32,
+    /// Whether a pooler stands between, which lends a connection of the database for one transaction at a time (PgBouncer's
+    /// transaction mode): nothing may be relied on that outlives a transaction.
+    pub pooled: bool,
 }
 
 /// A pool of connections to the one database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db {
-    pool: DatabaseConnection,
+    pool: Pool,
     clock: Arc<Clock>,
     statements: Arc<AtomicU64>,
     trouble: Trouble,
@@ -61,8 +65,8 @@ type OnCommit = Box<dyn Fn(News) + Send + Sync>;
 /// What a commit made known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// A project has events.
-    Events(ProjectId),
+    /// A project has events up to these positions, by the stream's number.
+    Events(ProjectId, BTreeMap<i32, i64>),
     /// Slots of these tasks of a project may wait in its queue now, or wait at another place of it.
     Waiting(ProjectId, Vec<TaskId>),
     /// A slot of a project was leased, which waited at this place.
@@ -131,7 +135,8 @@ impl Db {
     /// [`RepoError`] when the URL is not understood or the database cannot be reached.
     pub async fn connect(connect: &Connect) -> Result<Self, RepoError> {
         let trouble = Trouble::default();
-        let pool = Database::connect(options(connect, trouble.clone())).await?;
+        let connections = Database::connect(options(connect, trouble.clone())).await?;
+        let pool = Pool { connections, pooled: connect.pooled };
         Ok(Self {
             pool,
             clock: Arc::default(),
@@ -174,7 +179,7 @@ impl Db {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let inner = self.trouble.note(self.pool.begin_with_options(options).await)?;
+        let inner = self.trouble.note(self.pool.connections.begin_with_options(options).await)?;
         let Self { clock, statements, trouble, listener, .. } = self.clone();
         Ok(Txn { inner, clock, statements, trouble, listener, news: Mutex::default(), _turn: turn })
     }
@@ -190,7 +195,7 @@ impl Db {
     /// # Errors
     /// [`RepoError`] when it does not.
     pub async fn ping(&self) -> Result<(), RepoError> {
-        Ok(self.pool.ping().await?)
+        Ok(self.pool.connections.ping().await?)
     }
 
     /// Waits for running statements and closes every connection.
@@ -198,7 +203,7 @@ impl Db {
     /// # Errors
     /// [`RepoError`] when a connection does not close.
     pub async fn close(&self) -> Result<(), RepoError> {
-        Ok(self.pool.close_by_ref().await?)
+        Ok(self.pool.connections.close_by_ref().await?)
     }
 }
 
@@ -248,7 +253,7 @@ async fn whole<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static
 }
 
 fn options(connect: &Connect, trouble: Trouble) -> ConnectOptions {
-    let mut options = ConnectOptions::new(&connect.url);
+    let (mut options, pooled) = (ConnectOptions::new(&connect.url), connect.pooled);
     options
         .max_connections(connect.max_connections)
         .acquire_timeout(limits::DATABASE_WAIT)
@@ -273,9 +278,13 @@ fn options(connect: &Connect, trouble: Trouble) -> ConnectOptions {
                 .foreign_keys(true)
                 .statement_cache_capacity(STATEMENT_CACHE)
         })
-        .map_sqlx_postgres_opts(|postgres| {
+        .map_sqlx_postgres_opts(move |postgres| {
+            let postgres = postgres.application_name("concord");
+            if pooled {
+                return postgres.statement_cache_capacity(0);
+            }
             let time_ms = limits::STATEMENT_TIME.as_millis().to_string();
-            postgres.statement_cache_capacity(STATEMENT_CACHE).application_name("concord").options([
+            postgres.statement_cache_capacity(STATEMENT_CACHE).options([
                 ("statement_timeout", time_ms.as_str()),
                 ("idle_in_transaction_session_timeout", time_ms.as_str()),
             ])
@@ -338,7 +347,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_commit_that_is_given_up_half_way_is_made_and_told_of() {
-        let db = Db::connect(&Connect { url: "sqlite::memory:".to_owned(), max_connections: 1 }).await.unwrap();
+        let db = Db::connect(&Connect { url: "sqlite::memory:".to_owned(), max_connections: 1, pooled: false })
+            .await
+            .unwrap();
         let told = Arc::new(AtomicUsize::new(0));
         let tell = told.clone();
         db.on_commit(move |_| {

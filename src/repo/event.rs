@@ -129,7 +129,7 @@ fn take(project: ProjectId, stream: i32, count: i64, counts: &[(Counter, i64)]) 
 const ONE_STATEMENT: usize = 1_000;
 
 /// As [`take_positions`] and [`insert`] for the events of one stream, in one round trip where the database can
-/// (PostgreSQL: an UPDATE inside the INSERT).
+/// (PostgreSQL: an UPDATE inside the INSERT). Gives the position of the last one; without events, of the last there was.
 ///
 /// # Errors
 /// [`RepoError`] of the database.
@@ -140,11 +140,12 @@ pub async fn append(
     stream: i32,
     events: Vec<NewEvent>,
     counts: &[(Counter, i64)],
-) -> Result<(), RepoError> {
+) -> Result<i64, RepoError> {
     let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
     if conn.is_sqlite() || events.is_empty() || events.len() > ONE_STATEMENT {
         let top = take_positions(conn, project, stream, count, counts).await?;
-        return insert(conn, project, by, (top - count + 1..).zip(events).collect()).await;
+        insert(conn, project, by, (top - count + 1..).zip(events).collect()).await?;
+        return Ok(top);
     }
     // The places of the events in front of the new top, resolved inside the statement.
     let mut rows: Option<SelectStatement> = None;
@@ -167,13 +168,14 @@ pub async fn append(
             }
         }
     }
-    let Some(rows) = rows else { return Ok(()) };
+    let Some(rows) = rows else { return Err(RepoError::NotFound) };
     let mut insert = Query::insert();
-    insert.into_table(Entity).columns(COLUMNS);
+    insert.into_table(Entity).columns(COLUMNS).returning_col(Column::Position);
     insert.select_from(rows).map_err(|error| RepoError::Corrupt(error.to_string()))?;
     let taken = CommonTableExpression::new().table_name("taken").query(take(project, stream, count, counts)).to_owned();
-    conn.execute(&insert.with(WithClause::new().cte(taken).to_owned())).await?;
-    Ok(())
+    let rows = conn.query_all(&insert.with(WithClause::new().cte(taken).to_owned())).await?;
+    let positions = rows.iter().map(|row| row.try_get_by_index::<i64>(0)).collect::<Result<Vec<_>, _>>()?;
+    positions.into_iter().max().ok_or(RepoError::NotFound)
 }
 
 const COLUMNS: [Column; 8] = [

@@ -19,6 +19,7 @@ mod keyset;
 pub mod label;
 pub mod member;
 pub mod places;
+mod pool;
 pub mod project;
 pub mod queue;
 pub mod record;

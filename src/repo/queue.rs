@@ -592,7 +592,7 @@ mod tests {
     async fn a_claim_walks_an_index_in_its_order_and_sorts_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("concord.db").display());
-        let connect = Connect { url, max_connections: 1 };
+        let connect = Connect { url, max_connections: 1, pooled: false };
         schema::migrate(&connect, Direction::Up).await.unwrap();
         let db = Db::connect(&connect).await.unwrap();
         let (project, user) = (ProjectId::generate(), UserId::generate());

@@ -146,7 +146,7 @@ mod tests {
     async fn a_look_walks_keys_and_scans_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("concord.db").display());
-        let connect = Connect { url, max_connections: 1 };
+        let connect = Connect { url, max_connections: 1, pooled: false };
         schema::migrate(&connect, Direction::Up).await.unwrap();
         let db = Db::connect(&connect).await.unwrap();
         let select = streams(Some((ProjectId::generate(), 3)), 10);

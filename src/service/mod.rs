@@ -53,7 +53,14 @@ pub use identity::Viewer;
 use tokio::sync::OnceCell;
 
 use crate::{
-    backend::{presence::PresenceStore, queue::ClaimQueue, session::SessionStore, storage::Storage},
+    backend::{
+        bus::{Bus, Heard, Hint, Topic},
+        presence::PresenceStore,
+        queue::ClaimQueue,
+        redis::Redis,
+        session::SessionStore,
+        storage::Storage,
+    },
     config::EventRetention,
     domain::ids::{ProjectId, TaskId, UserId},
     live::{Hub, Presence},
@@ -71,6 +78,8 @@ pub struct App {
     pub queue: Arc<dyn ClaimQueue>,
     /// What is kept of labeling sessions beside their rows.
     pub sessions: Arc<dyn SessionStore>,
+    /// The Redis that some of these use; nothing needs it.
+    pub redis: Option<Redis>,
     /// The address people reach this server at, without a slash at its end.
     pub public_url: String,
     /// What is counted: use cases add to it after their commit.
@@ -111,6 +120,10 @@ pub struct Backends {
     pub sessions: Arc<dyn SessionStore>,
     /// Who is in which task.
     pub presence: Arc<dyn PresenceStore>,
+    /// The way to other replicas.
+    pub bus: Arc<dyn Bus>,
+    /// The Redis that some of these use.
+    pub redis: Option<Redis>,
 }
 
 impl std::fmt::Debug for Backends {
@@ -135,29 +148,15 @@ impl App {
         event_retention: EventRetention,
         metrics: Metrics,
     ) -> Self {
-        let Backends { storage, queue, sessions, presence } = backends;
-        let (hub, attendance) = (Hub::new(db.clone()), Arc::<Attendance>::default());
-        // Weak: the hub has the database, which has this.
-        let (feeds, guests) = (Arc::downgrade(&hub), Arc::downgrade(&attendance));
-        let index = Arc::downgrade(&queue);
-        db.on_commit(move |news| match news {
-            News::Waiting(project, tasks) => {
-                if let Some(queue) = index.upgrade() {
-                    queue.offer(project, tasks);
-                }
-            }
-            News::Leased(project, position) => {
-                if let Some(queue) = index.upgrade() {
-                    queue.forget(project, position);
-                }
-            }
-            News::Events(project) => feeds.upgrade().iter().for_each(|hub| hub.committed(project)),
-            News::SignIns => guests.upgrade().iter().for_each(|attendance| attendance.hurry()),
-        });
+        let Backends { storage, queue, sessions, presence, bus, redis } = backends;
+        let (hub, attendance) = (Hub::new(db.clone(), bus.clone()), Arc::<Attendance>::default());
+        let presence = Arc::new(Presence::new(presence, bus.clone()));
+        tell_of_commits(&db, &queue, &bus, &hub, &attendance);
+        hear_of_others(&bus, &hub, &attendance, &presence);
         Self {
             hub,
             attendance,
-            presence: Arc::new(Presence::new(presence)),
+            presence,
             retention: retention::Retention::new(event_retention),
             urls: OnceCell::new(),
             passwords: password::Hasher::default(),
@@ -168,6 +167,7 @@ impl App {
             projects: event::projects(db.clone()),
             slots: event::slots(db.clone()),
             db,
+            redis,
             storage,
             queue,
             sessions,
@@ -184,4 +184,62 @@ impl App {
         };
         self.urls.get_or_try_init(make).await
     }
+}
+
+/// Tells of each commit whoever waits for it, here and in other processes.
+fn tell_of_commits(
+    db: &Db,
+    queue: &Arc<dyn ClaimQueue>,
+    bus: &Arc<dyn Bus>,
+    hub: &Arc<Hub>,
+    attendance: &Arc<Attendance>,
+) {
+    // Weak: the hub and the queue have the database, which has this.
+    let (queue, hub, attendance) = (Arc::downgrade(queue), Arc::downgrade(hub), Arc::downgrade(attendance));
+    let bus = bus.clone();
+    db.on_commit(move |news| match news {
+        News::Waiting(project, tasks) => {
+            if let Some(queue) = queue.upgrade() {
+                queue.offer(project, tasks);
+            }
+        }
+        News::Leased(project, position) => {
+            if let Some(queue) = queue.upgrade() {
+                queue.forget(project, position);
+            }
+        }
+        News::Events(project, tops) => {
+            if let Some(hub) = hub.upgrade() {
+                hub.committed(project, tops);
+            }
+        }
+        News::SignIns => {
+            if let Some(attendance) = attendance.upgrade() {
+                attendance.hurry();
+            }
+            bus.tell(Hint::SignIns);
+        }
+    });
+}
+
+/// Wakes whoever waits for what another process did.
+fn hear_of_others(bus: &Arc<dyn Bus>, hub: &Arc<Hub>, attendance: &Arc<Attendance>, presence: &Arc<Presence>) {
+    let (hub, attendance, presence) = (Arc::downgrade(hub), Arc::downgrade(attendance), Arc::downgrade(presence));
+    bus.hear(Box::new(move |heard| {
+        let (Some(hub), Some(attendance), Some(presence)) = (hub.upgrade(), attendance.upgrade(), presence.upgrade())
+        else {
+            return;
+        };
+        match heard {
+            Heard::Hint(Hint::Events(project, tops)) => hub.heard(project, &tops),
+            Heard::Hint(Hint::Presence { task, turned }) => presence.heard(task, turned),
+            // The feeds say to those who follow that sign-ins have ended: they are told nothing before it was looked at.
+            Heard::Hint(Hint::SignIns) => {
+                attendance.hurry();
+                hub.hurry();
+            }
+            Heard::Gap => hub.hurry(),
+        }
+    }));
+    bus.follow(Topic::SignIns);
 }

@@ -77,7 +77,7 @@ async fn a_server_that_crashes_and_comes_back_is_used_again(_: Database) {
     let server = std::sync::Arc::new(tokio::task::spawn_blocking(|| Postgres::start(&[])).await.unwrap());
     server.create("concord", None);
     let url = server.url("concord");
-    schema::migrate(&Connect { url: url.clone(), max_connections: 1 }, Direction::Up).await.unwrap();
+    schema::migrate(&Connect { url: url.clone(), max_connections: 1, pooled: false }, Direction::Up).await.unwrap();
     let app = TestApp::new(Database::at(url)).await;
     let project = app.project(&app.admin().await, Media::Text).await;
     project.text_tasks(3).await;

@@ -59,11 +59,6 @@ impl Project {
         let change = json!({ "taskIds": tasks, "priority": priority });
         self.manager.mutate("updateTasks", change, "tasks { id }").await.get("updateTasks");
     }
-
-    async fn rename(&self, name: &str) {
-        let change = json!({ "projectId": self.id, "name": name });
-        self.manager.mutate("updateProject", change, "project { id }").await.get("updateProject");
-    }
 }
 
 async fn text_project(app: &TestApp) -> Project {

@@ -1,12 +1,11 @@
 //! The server is killed in the middle of work, again and again, or its database crashes: what was answered is kept, what
 //! was not is there as a whole or not at all, and whoever asks again goes on where they were.
 
-use reqwest::StatusCode;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use crate::harness::{
-    Database, Media, Project, Serving, TestApp,
+    Database, Media, Project, TestApp,
     load::{Crowd, Facts, Habits, assert_kept, in_full},
     on_both_databases,
     postgres::Postgres,
@@ -48,7 +47,7 @@ async fn work_goes_on_though_the_server_is_killed_five_times(database: Database)
             }
             server = database.serve();
             door.move_to(&server.url);
-            wait_until("the server to be ready", async || is_ready(&server).await).await;
+            wait_until("the server to be ready", async || server.is_ready().await).await;
             let told = ledger.copy();
             assert!(told.silences > silences, "kill {kill} hit nobody");
             let facts = facts(&database).await;
@@ -135,8 +134,4 @@ async fn run_out(database: &Database) {
         db.execute_unprepared(&sql).await.unwrap();
     }
     db.close().await.unwrap();
-}
-
-async fn is_ready(server: &Serving) -> bool {
-    server.readiness().await.is_some_and(|(status, _)| status == StatusCode::OK)
 }

@@ -12,11 +12,6 @@ on_both_databases![
 const FOLLOW: &str =
     "subscription($id: ID!, $after: EventCursor) { taskEvents(projectId: $id, after: $after) { type cursor } }";
 
-async fn rename(project: &Project, name: &str) {
-    let change = json!({ "projectId": project.id, "name": name });
-    project.manager.mutate("updateProject", change, "project { id }").await.get("updateProject");
-}
-
 impl TestApp {
     /// Writes an event as a newer build would, of a type that this one does not know.
     async fn write_unknown_event(&self, project: &Project) {
@@ -49,7 +44,7 @@ async fn what_this_build_does_not_understand_ends_what_waits_for_it(database: Da
     let other = app.project(&project.manager, Media::Text).await;
     let variables = json!({ "id": project.id, "after": project.cursor().await });
     let mut socket = project.manager.subscribe(FOLLOW, variables).await;
-    rename(&project, "before").await;
+    project.rename("before").await;
     let event = socket.event().await;
     assert_eq!(event["type"], "PROJECT_CHANGED");
     app.write_unknown_event(&project).await;
@@ -59,7 +54,7 @@ async fn what_this_build_does_not_understand_ends_what_waits_for_it(database: Da
     socket.ends_with("who begins", None, ["INTERNAL", ""]).await;
     // Other projects are none of it.
     socket.subscribe("1", FOLLOW, json!({ "id": other.id, "after": other.cursor().await })).await;
-    rename(&other, "other").await;
+    other.rename("other").await;
     assert_eq!(socket.event().await["type"], "PROJECT_CHANGED");
     // Nothing was lost: whoever can read it goes on from there.
     app.sql("UPDATE event SET type = 'PROJECT_CHANGED' WHERE type = 'SMELLED'").await;

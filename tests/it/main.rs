@@ -41,6 +41,7 @@ mod event_watch;
 mod faults_hangup;
 mod faults_import;
 mod faults_kill;
+mod faults_replicas;
 mod field_coverage;
 mod file_downloads;
 mod format_coco;
@@ -75,6 +76,8 @@ mod queue_command;
 mod queue_front;
 mod queue_outages;
 mod readme_tour;
+mod redis_sessions;
+mod replica_hints;
 mod review_flow;
 mod rolling_migration;
 mod schema_migration;
@@ -135,6 +138,7 @@ fn main() -> ExitCode {
         faults_hangup::trials(),
         faults_import::trials(),
         faults_kill::trials(),
+        faults_replicas::trials(),
         field_coverage::trials(),
         file_downloads::trials(),
         format_coco::trials(),
@@ -169,6 +173,8 @@ fn main() -> ExitCode {
         queue_front::trials(),
         queue_outages::trials(),
         readme_tour::trials(),
+        redis_sessions::trials(),
+        replica_hints::trials(),
         review_flow::trials(),
         rolling_migration::trials(),
         schema_migration::trials(),

@@ -29,16 +29,16 @@ const FOLLOW: &str = "subscription($task: ID!) { presence(taskId: $task) {
     user { id name } sessionId role slot selectedAnnotationId since } }";
 
 /// What is told of one screen: name, role, slot, selection.
-type Shown = (String, String, i64, Value);
+pub(crate) type Shown = (String, String, i64, Value);
 
 impl Person {
     /// Follows who is in a task.
-    async fn follow_presence(&self, task: &str) -> Socket {
+    pub(crate) async fn follow_presence(&self, task: &str) -> Socket {
         self.subscribe(FOLLOW, json!({ "task": task })).await
     }
 
     /// Who is in a task now.
-    async fn sees_present(&self, task: &str) -> Vec<Shown> {
+    pub(crate) async fn sees_present(&self, task: &str) -> Vec<Shown> {
         self.follow_presence(task).await.present().await
     }
 }
@@ -51,12 +51,12 @@ impl Socket {
         message["payload"]["data"]["presence"].as_array().unwrap_or_else(|| panic!("no list: {message}")).clone()
     }
 
-    async fn present(&mut self) -> Vec<Shown> {
+    pub(crate) async fn present(&mut self) -> Vec<Shown> {
         self.list().await.iter().map(shown).collect()
     }
 
     /// Takes lists until there is this one: several changes may come in one, or one by one.
-    async fn until_present(&mut self, want: &[Shown]) {
+    pub(crate) async fn until_present(&mut self, want: &[Shown]) {
         eventually("the list", async || (self.present().await == want).then_some(())).await;
     }
 }
@@ -71,7 +71,8 @@ fn entry(name: &str, role: &str, slot: i64, selected: impl Into<Value>) -> Shown
     (name.to_owned(), role.to_owned(), slot, selected.into())
 }
 
-fn idle(name: &str, role: &str) -> Shown {
+/// Somebody who has selected nothing, in the first slot.
+pub(crate) fn idle(name: &str, role: &str) -> Shown {
     entry(name, role, 1, Value::Null)
 }
 

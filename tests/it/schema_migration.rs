@@ -32,7 +32,7 @@ const TOO_NEW: &str = "the schema is newer than this build understands";
 
 async fn up_down_up_gives_the_same_schema_and_down_leaves_nothing(database: Database) {
     let empty = database.empty_sibling();
-    let connect = Connect { url: empty.url.clone(), max_connections: 1 };
+    let connect = Connect { url: empty.url.clone(), max_connections: 1, pooled: false };
     let shape_after = async |direction| {
         schema::migrate(&connect, direction).await.unwrap();
         shape(&empty).await

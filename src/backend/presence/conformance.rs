@@ -123,9 +123,12 @@ async fn one_task_holds_so_many_and_no_more([one, _]: &Stores, clock: &dyn Advan
     }
     clock.advance(Duration::from_secs(1)).await;
     one.note(task, alive.clone(), Selection::Kept).await.unwrap();
+    let mut last = alive.clone();
     for _ in 1..PRESENT {
-        one.note(task, present(), Selection::Kept).await.unwrap();
+        last = present();
+        one.note(task, last.clone(), Selection::Kept).await.unwrap();
     }
+    assert_eq!(one.note(task, last, Selection::Kept).await.unwrap(), Noted::Same, "who is there needs no room");
     let kept: Vec<SessionId> = one.of(task).await.unwrap().iter().map(|entry| entry.session).collect();
     assert_eq!(kept.len(), PRESENT);
     assert!(kept.contains(&alive.session) && !kept.contains(&silent.session), "the one silent for longest made room");

@@ -16,8 +16,12 @@ use crate::domain::{
 
 #[cfg(test)]
 mod conformance;
+mod degradable;
 mod embedded;
+mod redis;
 
+pub use self::redis::RedisPresence;
+pub use degradable::DegradablePresence;
 pub use embedded::EmbeddedPresence;
 
 /// One open screen.

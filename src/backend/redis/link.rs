@@ -4,11 +4,11 @@ use deadpool::managed::{self, Metrics, RecycleResult};
 use deadpool_redis::redis::{
     Client, Cmd, Pipeline, RedisError, RedisFuture, Value,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
-    cluster::{ClusterClient, ClusterConfig},
+    cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
 };
 
-use crate::{config::RedisAddress, domain::limits};
+use crate::{backend::redis::millis, config::RedisAddress, domain::limits};
 
 /// A connection to one node, which it finds again by itself, or to the nodes of a Cluster.
 #[derive(Clone)]
@@ -48,28 +48,35 @@ impl ConnectionLike for Link {
 /// Makes links. Lending one again asks nothing of the server, as deadpool-redis's own managers would: a link that broke
 /// mends itself.
 pub(super) enum Maker {
-    Node(Client),
+    Node(Box<Client>),
     Cluster(Box<ClusterClient>),
 }
 
 impl Maker {
     /// For an address; nothing is connected to yet.
     pub(super) fn new(address: &RedisAddress) -> Result<Self, RedisError> {
-        if !address.cluster {
-            let node = address.nodes.first().map_or("", String::as_str);
-            return Ok(Self::Node(Client::open(node)?));
-        }
-        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let cluster = ClusterClient::builder(address.nodes.iter().map(String::as_str))
-            .connection_timeout(limits::REDIS_ANSWER)
-            .response_timeout(limits::REDIS_ANSWER)
-            .overall_response_timeout(Some(limits::REDIS_TIME))
-            .retries(limits::REDIS_ATTEMPTS)
-            .min_retry_wait(millis(limits::REDIS_RETRY_PAUSE))
-            .max_retry_wait(millis(limits::REDIS_ANSWER))
-            .build()?;
-        Ok(Self::Cluster(Box::new(cluster)))
+        Ok(if address.cluster {
+            Self::Cluster(Box::new(cluster(address).build()?))
+        } else {
+            Self::Node(Box::new(Client::open(node(address))?))
+        })
     }
+}
+
+/// The URL of the one node.
+pub(super) fn node(address: &RedisAddress) -> &str {
+    address.nodes.first().map_or("", String::as_str)
+}
+
+/// How to connect to a Cluster.
+pub(super) fn cluster(address: &RedisAddress) -> ClusterClientBuilder {
+    ClusterClient::builder(address.nodes.iter().map(String::as_str))
+        .connection_timeout(limits::REDIS_ANSWER)
+        .response_timeout(limits::REDIS_ANSWER)
+        .overall_response_timeout(Some(limits::REDIS_TIME))
+        .retries(limits::REDIS_ATTEMPTS)
+        .min_retry_wait(millis(limits::REDIS_RETRY_PAUSE))
+        .max_retry_wait(millis(limits::REDIS_ANSWER))
 }
 
 impl managed::Manager for Maker {
@@ -85,12 +92,9 @@ impl managed::Manager for Maker {
                     // Attempts are counted by whoever calls.
                     .set_number_of_retries(1)
                     .set_min_delay(limits::REDIS_RETRY_PAUSE);
-                Ok(Link::Node(ConnectionManager::new_lazy_with_config(client.clone(), config)?))
+                Ok(Link::Node(ConnectionManager::new_lazy_with_config(Client::clone(client), config)?))
             }
-            Self::Cluster(client) => {
-                let config = ClusterConfig::new();
-                Ok(Link::Cluster(Box::new(client.get_async_connection_with_config(config).await?)))
-            }
+            Self::Cluster(client) => Ok(Link::Cluster(Box::new(client.get_async_connection().await?))),
         }
     }
 

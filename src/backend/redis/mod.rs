@@ -4,6 +4,7 @@
 //! A call has a deadline and a bounded number of attempts. After some that failed nobody is made to wait any more: until a
 //! look says that Redis is back, calls fail at once.
 
+mod ear;
 mod link;
 
 use std::{
@@ -17,8 +18,10 @@ use deadpool::{
     managed::{Pool, PoolError, QueueMode, Timeouts},
 };
 use deadpool_redis::redis::{
-    self, Cmd, ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind, Value, from_redis_value,
+    self, Cmd, ErrorKind, FromRedisValue, PushInfo, RedisError, ScriptInvocation, ServerErrorKind, Value,
+    from_redis_value,
 };
+pub(crate) use ear::Ear;
 use link::{Link, Maker};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -80,6 +83,12 @@ impl Redis {
         Ok(Self { pool, condition: Arc::default(), address: address.clone() })
     }
 
+    /// For tests: of a URL.
+    #[cfg(test)]
+    pub(crate) fn at(url: &str) -> Self {
+        Self::new(&RedisAddress::parse(url).unwrap()).unwrap()
+    }
+
     /// The answer to a command that may be sent again when an answer is lost.
     ///
     /// # Errors
@@ -112,6 +121,23 @@ impl Redis {
         let answer = self.try_often(Request::Command(&redis::cmd("PING")), false).await;
         self.note(answer.as_ref().err());
         answer.map(|_| ())
+    }
+
+    /// A connection that listens. It breaks some time; whoever listens then asks for another one.
+    ///
+    /// # Errors
+    /// What keeps it from being made.
+    pub(crate) async fn listen<E: 'static>(
+        &self,
+        on_push: impl Fn(PushInfo) -> Result<(), E> + Send + Sync + 'static,
+    ) -> Result<Ear, RedisError> {
+        Ear::open(&self.address, on_push).await
+    }
+
+    /// Whether it is a Cluster.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.address.cluster
     }
 
     /// Whether calls fail at once because Redis did not answer.
@@ -178,6 +204,9 @@ impl Redis {
         };
         let turned = self.condition().note(counts, Instant::now());
         match (turned, failure) {
+            (_, Some(error)) if !counts => {
+                tracing::warn!(redis = %self.address, %error, "Redis refuses a call; going on without its answer");
+            }
             (true, Some(error)) => {
                 tracing::warn!(redis = %self.address, %error, "Redis does not answer; going on without it");
             }
@@ -189,6 +218,11 @@ impl Redis {
     fn condition(&self) -> MutexGuard<'_, Condition> {
         self.condition.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The number of whole milliseconds, as Redis takes times.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether what failed may succeed a moment later: the connection, or the server as such.
@@ -242,9 +276,4 @@ impl Condition {
         }
         !was_away && self.rests_until.is_some()
     }
-}
-
-/// The number of whole milliseconds.
-pub(crate) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

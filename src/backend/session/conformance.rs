@@ -1,6 +1,13 @@
 //! What every body must do; each body's tests run it.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::join_all;
 use tokio::sync::Barrier;
@@ -15,6 +22,39 @@ use crate::domain::{
 #[async_trait::async_trait]
 pub(crate) trait Advance: Sync {
     async fn advance(&self, by: Duration);
+}
+
+/// What a test adds to a clock that goes on by itself.
+#[derive(Clone, Default)]
+pub(crate) struct Later(Arc<AtomicU64>);
+
+impl Later {
+    /// How much that is by now, in whole seconds.
+    pub(crate) fn by(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn move_by(&self, by: Duration) {
+        self.0.fetch_add(by.as_secs(), Ordering::SeqCst);
+    }
+}
+
+#[async_trait::async_trait]
+impl Advance for Later {
+    async fn advance(&self, by: Duration) {
+        self.move_by(by);
+    }
+}
+
+/// Waits until something holds.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+    assert!(in_time.is_ok(), "waited in vain: {what}");
 }
 
 /// A little less than the time a session is kept, and the rest of it and more.
@@ -38,7 +78,7 @@ pub(crate) async fn run<S: SessionStore + 'static>(stores: [Arc<S>; 2], clock: &
 
 pub(crate) type Stores = [Arc<dyn SessionStore>; 2];
 
-fn key() -> SessionKey {
+pub(crate) fn key() -> SessionKey {
     SessionKey { user: UserId::generate(), session: SessionId::generate() }
 }
 
@@ -47,7 +87,7 @@ fn paused(revision: i32) -> Soft {
 }
 
 /// A session that was paused just now.
-async fn paused_session(store: &dyn SessionStore) -> (SessionKey, Soft) {
+pub(crate) async fn paused_session(store: &dyn SessionStore) -> (SessionKey, Soft) {
     let key = key();
     let begun = store.read(key).await.unwrap();
     let want = paused(begun.revision + 1);

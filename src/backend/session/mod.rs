@@ -20,8 +20,12 @@ use crate::domain::{
 
 #[cfg(test)]
 pub(super) mod conformance;
+mod degradable;
 mod embedded;
+mod redis;
 
+pub use self::redis::RedisSessions;
+pub use degradable::DegradableSessions;
 pub use embedded::EmbeddedSessions;
 
 /// Whose session, and which.

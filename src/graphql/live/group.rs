@@ -489,6 +489,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        backend::bus::Alone,
         graphql::Outbox,
         live::Hub,
         repo::{Connect, Db},
@@ -499,7 +500,9 @@ mod tests {
 
     /// A group that stands somewhere, with a seat for each of so many.
     async fn group(at: Option<u64>, seats: u64) -> (Arc<Group>, Vec<Seat>) {
-        let db = Db::connect(&Connect { url: "sqlite::memory:".to_owned(), max_connections: 1 }).await.unwrap();
+        let db = Db::connect(&Connect { url: "sqlite::memory:".to_owned(), max_connections: 1, pooled: false })
+            .await
+            .unwrap();
         let project = ProjectId::generate();
         let question = Question { query: String::new(), operation: None, variables: String::new() };
         let plan = Plan { question: question.clone(), is_personal: false, variables: Variables::default() };
@@ -507,7 +510,7 @@ mod tests {
             name: 0,
             key: Key { project, sees: Sees::All, person: None, question },
             filter: Filter::default(),
-            feed: Hub::new(db).feed(project),
+            feed: Hub::new(db, Arc::new(Alone)).feed(project),
             renderer: tokio::sync::Mutex::new(Renderer::new(plan, None, Scope::all_of(project))),
             hall: Mutex::new(Hall {
                 at,

@@ -178,7 +178,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        backend::{presence::EmbeddedPresence, queue::SqlQueue, session::EmbeddedSessions, storage::FileStorage},
+        backend::{
+            bus::Alone, presence::EmbeddedPresence, queue::SqlQueue, session::EmbeddedSessions, storage::FileStorage,
+        },
         config::EventRetention,
         domain::{
             ids::{ProjectId, UserId},
@@ -194,11 +196,17 @@ mod tests {
     };
 
     async fn api(folder: &std::path::Path) -> Api {
-        let connect = Connect { url: format!("sqlite://{}", folder.join("concord.db").display()), max_connections: 1 };
+        let connect = Connect {
+            url: format!("sqlite://{}", folder.join("concord.db").display()),
+            max_connections: 1,
+            pooled: false,
+        };
         schema::migrate(&connect, Direction::Up).await.unwrap();
         let db = Db::connect(&connect).await.unwrap();
         let (time, presence_time) = (db.clone(), db.clone());
         let backends = Backends {
+            bus: Arc::new(Alone),
+            redis: None,
             storage: Arc::new(FileStorage::open(folder.to_owned()).await.unwrap()),
             queue: Arc::new(SqlQueue),
             sessions: Arc::new(EmbeddedSessions::new(move || time.clock().process_now())),

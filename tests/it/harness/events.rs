@@ -18,6 +18,12 @@ const EVENTS: &str = "query($id: ID!, $after: EventCursor, $first: Int!) {
 }";
 
 impl Project {
+    /// Makes an event of the project itself.
+    pub(crate) async fn rename(&self, name: &str) {
+        let change = json!({ "projectId": self.id, "name": name });
+        self.manager.mutate("updateProject", change, "project { id }").await.get("updateProject");
+    }
+
     /// Where the streams are now.
     pub(crate) async fn cursor(&self) -> String {
         let query = "query($id: ID!) { eventCursor(projectId: $id) }";

@@ -26,6 +26,7 @@ while read -r order <&3; do
     pause) kill -STOP $server ;;
     resume) kill -CONT $server ;;
   esac
+  echo "$order" >>"$folder/orders"
 done
 kill -CONT $server; kill -KILL $server
 wait $server
@@ -56,11 +57,6 @@ impl Keeper {
     /// Where it listens.
     pub(crate) fn port(&self) -> u16 {
         self.port
-    }
-
-    /// Its folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// Waits until `answers` says so.
@@ -95,9 +91,13 @@ impl Keeper {
         self.order("resume");
     }
 
+    /// Has the keeper do something, and waits until it is done.
     fn order(&self, order: &str) {
         let mut child = self.child.lock().unwrap();
+        let done = || std::fs::read_to_string(self.folder.join("orders")).unwrap_or_default().lines().count();
+        let before = done();
         writeln!(child.stdin.as_mut().expect("the keeper listens"), "{order}").unwrap();
+        self.wait(|| done() > before);
     }
 }
 

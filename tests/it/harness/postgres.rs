@@ -18,7 +18,7 @@ use concord::repo::{
 use super::keeper::free_port;
 
 /// Holds the server's life: when its standard input closes, as when this process is killed, it stops and cleans up.
-/// A line on it crashes the server or starts it again.
+/// A line on it crashes the server, starts it again, or lets it stand still for a time.
 const KEEPER: &str = r#"
 exec 3<&0
 start() { "$1/postgres" -D "$2/data" >>"$2/log" 2>&1 & server=$!; }
@@ -27,8 +27,11 @@ while read -r order <&3; do
   case $order in
     crash) kill -QUIT $server; wait $server ;;
     start) start "$@" ;;
+    pause) kill -STOP $server $(pgrep -P $server) ;;
+    resume) kill -CONT $server $(pgrep -P $server) ;;
   esac
 done
+kill -CONT $server $(pgrep -P $server)
 kill -INT $server
 wait $server
 rm -rf "$2"
@@ -50,7 +53,7 @@ fn server() -> &'static Postgres {
         let server = Postgres::start(&[("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")]);
         server.create("concord_template", None);
         // On a thread without a runtime: whoever is first may be inside one.
-        let connect = Connect { url: server.url("concord_template"), max_connections: 1 };
+        let connect = Connect { url: server.url("concord_template"), max_connections: 1, pooled: false };
         let migrated = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(schema::migrate(&connect, Direction::Up))
@@ -172,6 +175,16 @@ impl Postgres {
         self.wait();
     }
 
+    /// Stops the server and all its processes where they are: it listens on, and answers nothing.
+    pub(crate) fn pause(&self) {
+        self.order("pause");
+    }
+
+    /// Lets them go on.
+    pub(crate) fn resume(&self) {
+        self.order("resume");
+    }
+
     fn order(&self, order: &str) {
         use std::io::Write;
         let mut keeper = self.keeper.lock().unwrap();
@@ -207,7 +220,7 @@ fn as_server_user(program: PathBuf) -> Command {
     command
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }

@@ -2,13 +2,13 @@
 
 use std::{
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
 };
 
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::harness::{Database, keeper};
+use crate::harness::{Database, keeper, wait_until};
 
 impl Database {
     /// The `concord` binary over this database, with these arguments and nothing of this process's environment.
@@ -57,6 +57,24 @@ impl Serving {
         let [listen, admin] = [free_address(), free_address()];
         command.env("LISTEN_ADDR", &listen).env("ADMIN_ADDR", admin).stdout(Stdio::null()).stderr(Stdio::null());
         Self { child: command.spawn().unwrap(), url: format!("http://{listen}") }
+    }
+
+    /// Sends the process a signal, by its name without SIG.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "no SIG{name}");
+    }
+
+    /// Waits until the process has ended.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        wait_until("the server to end", async || child.try_wait().unwrap().is_some()).await;
+        self.child.wait().unwrap()
+    }
+
+    /// Whether it takes requests.
+    pub(crate) async fn is_ready(&self) -> bool {
+        self.readiness().await.is_some_and(|(status, _)| status == StatusCode::OK)
     }
 
     /// Ends the process at once, with nothing put in order.

@@ -88,7 +88,7 @@ impl Redis {
 
 /// Three masters with a replica each.
 pub(crate) struct Cluster {
-    nodes: Vec<Redis>,
+    pub(crate) nodes: Vec<Redis>,
 }
 
 impl Cluster {
@@ -138,10 +138,5 @@ impl Cluster {
         let address = owner.and_then(|line| line.split(' ').nth(1)).and_then(|address| address.split('@').next());
         let port = address.and_then(|address| address.rsplit(':').next()).expect("the slot has a master");
         self.nodes.iter().find(|node| node.keeper.port().to_string() == port).expect("it is one of ours")
-    }
-
-    /// Its nodes.
-    pub(crate) fn nodes(&self) -> &[Redis] {
-        &self.nodes
     }
 }

@@ -36,6 +36,17 @@ impl TestApp {
 }
 
 impl Person {
+    /// A socket at a server that may be gone, on which this person has introduced themselves.
+    pub(crate) async fn socket_at(&self, url: &str) -> Option<Socket> {
+        let (stream, _) = tokio_tungstenite::connect_async(opening(&format!("{url}/graphql"))).await.ok()?;
+        let mut socket = Socket(stream);
+        let payload = json!({ "Authorization": format!("Bearer {}", self.token) });
+        let hello = json!({ "type": "connection_init", "payload": payload });
+        socket.0.send(Message::text(hello.to_string())).await.ok()?;
+        let answer = socket.next_or_gone().await?;
+        (answer["type"] == "connection_ack").then_some(socket)
+    }
+
     /// A socket on which this person has introduced themselves.
     pub(crate) async fn socket(&self) -> Socket {
         let mut socket = Socket::open(opening(self.url())).await.expect("the socket opens");
@@ -116,6 +127,17 @@ impl Socket {
                 Some(Message::Text(text)) => return serde_json::from_str(&text).unwrap(),
                 Some(Message::Ping(_)) => {}
                 other => panic!("a message was to come, not {other:?}"),
+            }
+        }
+    }
+
+    /// The next message; none when the server is gone, or says so.
+    pub(crate) async fn next_or_gone(&mut self) -> Option<Value> {
+        loop {
+            match timeout(DEADLINE, self.0.next()).await.expect("waited in vain for a message") {
+                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Ping(_))) => {}
+                Some(Ok(_) | Err(_)) | None => return None,
             }
         }
     }

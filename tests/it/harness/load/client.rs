@@ -1,6 +1,7 @@
 //! A client that works like a browser tab on a bad line: it asks again until it is answered, and notes what it was told.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -25,22 +26,30 @@ const BREAK_MS: u64 = 100;
 /// How long a client goes on asking: far longer than a server is ever away.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Where the server is at present.
+/// Where the servers are at present: requests go to one after the other.
 #[derive(Clone, Debug)]
-pub(crate) struct Door(Arc<Mutex<String>>);
+pub(crate) struct Door(Arc<Mutex<VecDeque<String>>>);
 
 impl Door {
     pub(crate) fn new(url: &str) -> Self {
-        Self(Arc::new(Mutex::new(url.to_owned())))
+        Self(Arc::new(Mutex::new([url.to_owned()].into())))
     }
 
     /// The server is elsewhere from now on.
     pub(crate) fn move_to(&self, url: &str) {
-        url.clone_into(&mut self.0.lock().unwrap());
+        self.lead_to([url.to_owned()]);
     }
 
-    fn url(&self) -> String {
-        self.0.lock().unwrap().clone()
+    /// These are the servers from now on.
+    pub(crate) fn lead_to(&self, urls: impl IntoIterator<Item = String>) {
+        *self.0.lock().unwrap() = urls.into_iter().collect();
+    }
+
+    /// The server whose turn it is.
+    pub(crate) fn url(&self) -> String {
+        let mut urls = self.0.lock().unwrap();
+        urls.rotate_left(1);
+        urls[0].clone()
     }
 }
 

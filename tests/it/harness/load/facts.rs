@@ -207,6 +207,11 @@ impl Facts {
         self.slots.values().filter(|slot| slot.state == "LEASED").count()
     }
 
+    /// Turns whose lease ran out.
+    pub(crate) fn expired(&self) -> usize {
+        self.turns.values().filter(|turn| turn.state == "EXPIRED").count()
+    }
+
     /// The ids of tasks that wait for a manager.
     pub(crate) fn quarantined(&self) -> Vec<String> {
         let id = |id: &Uuid| TypeSafeId::from_type_and_uuid(DynamicType::new("task").unwrap(), *id).to_string();

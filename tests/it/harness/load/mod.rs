@@ -11,6 +11,7 @@ mod habits;
 mod ledger;
 mod promises;
 mod saves;
+mod witness;
 
 use std::collections::HashMap;
 
@@ -21,6 +22,7 @@ pub(crate) use habits::{Crowd, Habits};
 pub(crate) use ledger::Ledger;
 use type_safe_id::{DynamicType, TypeSafeId};
 use uuid::Uuid;
+pub(crate) use witness::Witness;
 
 /// Whether tests under load run in full length: `make faults` says so.
 pub(crate) fn in_full() -> bool {
