@@ -118,22 +118,30 @@ async fn what_one_person_may_not_have_stays_for_others_in_its_place(database: Da
 
 async fn somebody_for_whom_the_front_has_nothing_is_answered_by_the_database(database: Database) {
     // Half of the tasks are more than one claim looks at.
-    let (app, project, tasks) = start_full(database, 2, 2 * limits::FRONT_LOOKED_AT + 2).await;
+    let (app, project, tasks) = start_full(database, 2, 2 * limits::FRONT_LOOKED_AT + 4).await;
     let ana = project.member(&app, "ana", "ANNOTATOR").await;
     let (done, free) = tasks.split_at(limits::FRONT_LOOKED_AT + 1);
-    let done = app.literals(done);
+    let (done_tasks, done) = (done.len(), app.literals(done));
     app.sql(&format!(
         "UPDATE task_slot SET state = 'SUBMITTED', submitted_by = {} WHERE number = 1 AND task_id IN ({done})",
         app.literal(&ana.id)
     ))
     .await;
     app.fill(&project).await;
+    let plain = TestApp::new(Database::at(app.database.url.clone())).await;
     assert_eq!(ana.claim(&project).await.task, free[0]);
-    assert_eq!(ana.claim(&project).await.task, free[1]);
+    app.is_told(&project).await;
+    let mut taken = Vec::new();
+    for (server, task) in [(&app, &free[1]), (&plain, &free[2])] {
+        let before = server.statements();
+        assert_eq!(&ana.using(server).claim(&project).await.task, task);
+        taken.push(server.statements() - before);
+    }
+    assert_eq!(taken[0], taken[1], "it is remembered that the front has nothing for ana");
     assert_eq!(app.found(), (0, 2));
-    // Both of ana's are ghosts: the database found them.
+    // Those of ana are ghosts: the database found them.
     app.fill(&project).await;
-    app.front_holds(&project, 601).await;
+    app.front_holds(&project, 2 * tasks.len() - done_tasks - 3).await;
     let ben = project.member(&app, "ben", "ANNOTATOR").await;
     assert_eq!(ben.claim(&project).await.task, tasks[0]);
     assert_eq!(app.found(), (1, 2));

@@ -121,3 +121,46 @@ impl Memory {
         self.in_vain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_relied_on_while_it_knows_all() {
+        let (memory, project) = (Memory::default(), ProjectId::generate());
+        assert!(memory.is_sure(project));
+        memory.waits(project);
+        memory.waits(project);
+        memory.told(project, 1);
+        assert!(!memory.is_sure(project), "one is still to be told");
+        memory.told(project, 1);
+        assert!(memory.is_sure(project));
+        memory.lose(project);
+        let mark = memory.begin_look(project);
+        assert_eq!((mark, memory.begin_look(project)), (Some(1), None), "one look at a time");
+        memory.lose(project);
+        memory.end_look(project, mark);
+        assert!(!memory.is_sure(project), "the second was lost after the look began");
+        let mark = memory.begin_look(project);
+        memory.end_look(project, None);
+        assert!(!memory.is_sure(project), "it did not find all");
+        memory.begin_look(project);
+        memory.end_look(project, mark);
+        assert!(memory.is_sure(project));
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_of_one_project_and_one_person() {
+        let (memory, project) = (Memory::default(), ProjectId::generate());
+        let claimer = Claimer { project, overlaps: true, user: UserId::generate(), lease_seconds: 900 };
+        memory.lose(project);
+        memory.asked_in_vain(claimer);
+        assert_eq!((memory.is_unsure(project), memory.asks_in_vain(claimer)), (true, true));
+        assert_eq!(memory.in_use(), [project]);
+        let other = Claimer { user: UserId::generate(), ..claimer };
+        assert!(!memory.asks_in_vain(other));
+        let elsewhere = Claimer { project: ProjectId::generate(), ..claimer };
+        assert!(!memory.asks_in_vain(elsewhere) && memory.is_sure(elsewhere.project));
+    }
+}

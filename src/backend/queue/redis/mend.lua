@@ -7,9 +7,7 @@ if redis.call('HGET', KEYS[3], 'look') ~= ARGV[1] then
 end
 local most, is_last, extent, ghosts = tonumber(ARGV[2]), ARGV[4] == '1', ARGV[5], tonumber(ARGV[6])
 for i = 7, 6 + ghosts do
-  if not redis.call('ZSCORE', KEYS[4], ARGV[i]) then
-    redis.call('ZREM', KEYS[1], ARGV[i])
-  end
+  redis.call('ZREM', KEYS[1], ARGV[i])
 end
 for i = 7 + ghosts, #ARGV do
   local member = ARGV[i]

@@ -204,3 +204,27 @@ async fn tell(front: Arc<Front>, mut told: mpsc::Receiver<(ProjectId, Change)>) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{backend::servers::redis::shared, config::RedisAddress, repo::Connect};
+
+    #[tokio::test]
+    async fn claims_do_not_rely_on_the_front_before_it_is_told() {
+        let redis = Redis::new(&RedisAddress::parse(&shared().url()).unwrap()).unwrap();
+        let db = Db::connect(&Connect { url: "sqlite::memory:".to_owned(), max_connections: 1 }).await.unwrap();
+        let queue = RedisQueue::new(redis, db, Metrics::new().unwrap());
+        let project = ProjectId::generate();
+        let position = Position { priority: 0, queue_number: 0, task: TaskId::generate(), number: 1 };
+        queue.forget(project, position);
+        assert!(queue.front.is_relied_on(project), "a ghost does no harm");
+        // Nobody else has a turn before the next await.
+        queue.offer(project, vec![position.task]);
+        assert!(!queue.front.is_relied_on(project));
+        for _ in 0..=limits::FRONT_CHANGES {
+            queue.offer(project, Vec::new());
+        }
+        assert!(queue.front.memory.is_unsure(project), "there was no room for some");
+    }
+}
