@@ -5,9 +5,12 @@ use std::time::Instant;
 use concord::domain::limits;
 use serde_json::json;
 
-use crate::harness::{Database, Media, Project, Socket, TestApp, on_one_database, read, redis, wait_until};
+use crate::harness::{
+    Database, Media, Project, Socket, TestApp, on_one_database, read, redis, tests_named_in, wait_until,
+};
 
 on_one_database![
+    sqlite: every_line_of_the_operations_page_names_its_tests,
     postgres: what_happens_at_one_replica_is_told_at_the_other_at_once,
     postgres: what_happens_is_told_through_a_cluster_as_well,
     postgres: replicas_go_on_without_redis_and_use_it_when_it_is_back,
@@ -89,4 +92,15 @@ async fn what_was_committed_by_a_process_that_ended_before_it_told_arrives(datab
     let told_nobody = Project { id: project.id.clone(), manager: project.manager.using(&silent) };
     told_nobody.rename("In silence").await;
     assert_eq!(socket.events(1).await[0]["type"], "PROJECT_CHANGED");
+}
+
+async fn every_line_of_the_operations_page_names_its_tests(_: Database) {
+    let docs = include_str!("../../docs/operations.md");
+    let (_, table) = docs.split_once("## What happens when").unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| **")).take(5).collect();
+    assert_eq!(rows.len(), 5);
+    for row in rows {
+        assert!(tests_named_in(row) > 0, "{row}");
+    }
+    assert!(tests_named_in(docs) > 10);
 }
