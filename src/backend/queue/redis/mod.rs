@@ -213,7 +213,9 @@ mod tests {
     #[tokio::test]
     async fn claims_do_not_rely_on_the_front_before_it_is_told() {
         let redis = Redis::new(&RedisAddress::parse(&shared().url()).unwrap()).unwrap();
-        let db = Db::connect(&Connect { url: "sqlite::memory:".to_owned(), max_connections: 1 }).await.unwrap();
+        let db = Db::connect(&Connect { url: "sqlite::memory:".to_owned(), max_connections: 1, pooled: false })
+            .await
+            .unwrap();
         let queue = RedisQueue::new(redis, db, Metrics::new().unwrap());
         let project = ProjectId::generate();
         let position = Position { priority: 0, queue_number: 0, task: TaskId::generate(), number: 1 };
