@@ -86,6 +86,13 @@ pub(super) fn walk_of(claimer: Claimer, positions: &[Position]) -> SelectStateme
     });
     let mut pick = walk(claimer, Place::Queue);
     pick.join(JoinType::InnerJoin, named, is_named);
+    // Said twice, and ordered by what was named: SQLite would walk the whole queue otherwise, looking for them.
+    pick.and_where(Expr::col((Entity, C::TaskId)).is_in(positions.iter().map(|slot| slot.task.0)));
+    pick.clear_order_by()
+        .order_by(("named", "column4"), Order::Desc)
+        .order_by(("named", "column3"), Order::Asc)
+        .order_by(("named", "column1"), Order::Asc)
+        .order_by(("named", "column2"), Order::Asc);
     pick
 }
 
