@@ -1,12 +1,11 @@
 //! The server is killed in the middle of work, again and again, or its database crashes: what was answered is kept, what
 //! was not is there as a whole or not at all, and whoever asks again goes on where they were.
 
-use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use crate::harness::{
     Database, Media, Project, TestApp,
-    load::{Crowd, Facts, Habits, assert_kept, in_full},
+    load::{Crowd, Habits, assert_kept, in_full},
     on_both_databases,
     postgres::Postgres,
     wait_until,
@@ -43,14 +42,14 @@ async fn work_goes_on_though_the_server_is_killed_five_times(database: Database)
             let silences = ledger.copy().silences;
             server.kill();
             if kill == LONG {
-                run_out(&database).await;
+                database.run_out().await;
             }
             server = database.serve();
             door.move_to(&server.url);
             wait_until("the server to be ready", async || server.is_ready().await).await;
             let told = ledger.copy();
             assert!(told.silences > silences, "kill {kill} hit nobody");
-            let facts = facts(&database).await;
+            let facts = database.facts().await;
             let when = format!("after kill {kill}");
             assert_kept(&when, &facts.broken_promises(count, &told, false));
         }
@@ -75,7 +74,7 @@ async fn work_goes_on_though_the_database_crashes(_shared: Database) {
             postgres.crash();
             postgres.come_back();
             let told = ledger.copy();
-            let facts = facts(&app.database).await;
+            let facts = app.database.facts().await;
             let when = format!("after crash {crash}");
             assert_kept(&when, &facts.broken_promises(count, &told, false));
         }
@@ -99,39 +98,18 @@ async fn prepare(database: Database) -> (TestApp, Project, usize, Crowd) {
 /// Everybody comes back for what was left, until all of it is done and every promise was kept.
 async fn finish(database: &Database, project: &Project, crowd: &mut Crowd, count: usize) {
     for round in 1..=ROUNDS {
-        let facts_now = facts(database).await;
+        let facts_now = database.facts().await;
         let when = format!("after round {round}");
         assert_kept(&when, &facts_now.broken_promises(count, &crowd.book(), true));
         if facts_now.unfinished().is_empty() {
             return;
         }
-        run_out(database).await;
-        wait_until("abandoned leases to end", async || facts(database).await.leased() == 0).await;
-        for task in facts(database).await.quarantined() {
+        database.run_out().await;
+        wait_until("abandoned leases to end", async || database.facts().await.leased() == 0).await;
+        for task in database.facts().await.quarantined() {
             project.reopen(&task).await.get("reopenTask");
         }
         crowd.work(DILIGENT, async {}).await;
     }
-    assert_kept("in the end", &facts(database).await.unfinished());
-}
-
-/// What the database holds, by a connection that does not outlive the look.
-async fn facts(database: &Database) -> Facts {
-    let db = database.connect().await;
-    let facts = Facts::read(&db).await;
-    db.close().await.unwrap();
-    facts
-}
-
-/// Every lease and review has run out long ago.
-async fn run_out(database: &Database) {
-    let db = database.connect().await;
-    let past = "'2020-01-01T00:00:00.000000+00:00'";
-    for (table, column, state) in
-        [("task_slot", "lease_expires_at", "LEASED"), ("task", "review_expires_at", "IN_REVIEW")]
-    {
-        let sql = format!("UPDATE {table} SET {column} = {past} WHERE state = '{state}'");
-        db.execute_unprepared(&sql).await.unwrap();
-    }
-    db.close().await.unwrap();
+    assert_kept("in the end", &database.facts().await.unfinished());
 }

@@ -1,12 +1,11 @@
 //! Two replicas at work, while one of them, Redis or the database's connections go away: nothing that was answered is lost
 //! or done twice, nobody meets anybody in a slot, and everybody who follows is told of every event once.
 
-use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use crate::harness::{
     Database, Media, PgBouncer, Project, Serving, TestApp, events_of, id_of,
-    load::{Crowd, Facts, Habits, Witness, assert_kept, in_full},
+    load::{Crowd, Habits, Witness, assert_kept, in_full},
     on_one_database,
     postgres::{self, Postgres},
     redis::{Cluster, Redis},
@@ -94,7 +93,7 @@ impl Site {
                 Crowd::ended(&ledger, time * count * OVERLAP / (times + 2)).await;
                 trouble(servers, time).await;
                 let told = ledger.copy();
-                let facts = facts(database).await;
+                let facts = database.facts().await;
                 assert_kept(&format!("after trouble {time}"), &facts.broken_promises(count, &told, false));
             }
         };
@@ -106,20 +105,20 @@ impl Site {
         self.lead();
         self.project.manager = self.project.manager.at(&self.servers[0]);
         for round in 1..=ROUNDS {
-            let now = facts(&self.database).await;
+            let now = self.database.facts().await;
             let when = format!("after round {round}");
             assert_kept(&when, &now.broken_promises(self.count, &self.crowd.book(), true));
             if now.unfinished().is_empty() {
                 break;
             }
-            run_out(&self.database).await;
-            wait_until("abandoned leases to end", async || facts(&self.database).await.leased() == 0).await;
-            for task in facts(&self.database).await.quarantined() {
+            self.database.run_out().await;
+            wait_until("abandoned leases to end", async || self.database.facts().await.leased() == 0).await;
+            for task in self.database.facts().await.quarantined() {
                 self.project.reopen(&task).await.get("reopenTask");
             }
             self.crowd.work(DILIGENT, async {}).await;
         }
-        assert_kept("in the end", &facts(&self.database).await.unfinished());
+        assert_kept("in the end", &self.database.facts().await.unfinished());
         let events = self.project.event_ids(&self.start).await;
         for (number, witness) in self.witnesses.iter().enumerate() {
             witness.must_have_heard(&format!("witness {number}"), &events).await;
@@ -151,26 +150,6 @@ impl Project {
             after = page.text("events.cursor");
         }
     }
-}
-
-/// What the database holds, by a connection that does not outlive the look.
-async fn facts(database: &Database) -> Facts {
-    let db = database.connect().await;
-    let facts = Facts::read(&db).await;
-    db.close().await.unwrap();
-    facts
-}
-
-/// Every lease and review has run out long ago.
-async fn run_out(database: &Database) {
-    let db = database.connect().await;
-    for (table, column, state) in
-        [("task_slot", "lease_expires_at", "LEASED"), ("task", "review_expires_at", "IN_REVIEW")]
-    {
-        let sql = format!("UPDATE {table} SET {column} = '2020-01-01T00:00:00Z' WHERE state = '{state}'");
-        db.execute_unprepared(&sql).await.unwrap();
-    }
-    db.close().await.unwrap();
 }
 
 /// How often in full length, where once or so is enough otherwise.
@@ -242,7 +221,7 @@ async fn a_replica_stands_still_for_longer_than_its_leases(database: Database) {
         if time % 2 == 1 {
             servers[1].signal("STOP");
             door.move_to(&servers[0].url);
-            run_out(&Database::at(url.clone())).await;
+            Database::at(url.clone()).run_out().await;
         } else {
             servers[1].signal("CONT");
             door.lead_to(servers.iter().map(|server| server.url.clone()));
@@ -321,7 +300,7 @@ async fn the_clock_of_a_replica_is_an_hour_ahead(database: Database) {
         door.lead_to(servers.iter().map(|server| server.url.clone()));
     })
     .await;
-    assert_eq!(facts(&site.database).await.expired(), 0, "nobody lost a lease before its time");
+    assert_eq!(site.database.facts().await.expired(), 0, "nobody lost a lease before its time");
     site.finish().await;
 }
 

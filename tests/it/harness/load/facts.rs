@@ -8,6 +8,7 @@ use type_safe_id::{DynamicType, TypeSafeId};
 use uuid::Uuid;
 
 use crate::harness::{
+    Database,
     load::{Names, called, ledger::Place},
     rows,
 };
@@ -99,6 +100,29 @@ pub(crate) struct Facts {
     pub(super) revisions: Vec<Revision>,
     /// By slot and fence: what a submission keeps.
     pub(super) submissions: HashMap<(Place, i32), Vec<Value>>,
+}
+
+impl Database {
+    /// What it holds, by a connection that does not outlive the look.
+    pub(crate) async fn facts(&self) -> Facts {
+        let db = self.connect().await;
+        let facts = Facts::read(&db).await;
+        db.close().await.unwrap();
+        facts
+    }
+
+    /// Every lease and review has run out long ago.
+    pub(crate) async fn run_out(&self) {
+        let db = self.connect().await;
+        let past = "'2020-01-01T00:00:00.000000+00:00'";
+        for (table, column, state) in
+            [("task_slot", "lease_expires_at", "LEASED"), ("task", "review_expires_at", "IN_REVIEW")]
+        {
+            let sql = format!("UPDATE {table} SET {column} = {past} WHERE state = '{state}'");
+            db.execute_unprepared(&sql).await.unwrap();
+        }
+        db.close().await.unwrap();
+    }
 }
 
 impl Facts {
